@@ -1,0 +1,1 @@
+//! The contracts between the engine and the components, on one card.

@@ -1,0 +1,1 @@
+//! YAML to a tree that knows file, line and column; expansion, merge, typed sections, diagnostics.

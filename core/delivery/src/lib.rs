@@ -1,0 +1,1 @@
+//! What stands before an exporter: queue, batching, retry, timeout.

@@ -1,0 +1,1 @@
+//! Runs components: graph, lifecycle, fan-out, supervision.

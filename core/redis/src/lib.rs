@@ -1,0 +1,1 @@
+//! Redis connections, INFO and XINFO parsing, the command allowlist.

@@ -1,0 +1,1 @@
+//! A series' identity from views, deltas that know resets, exponential histograms, staleness.

@@ -1,0 +1,1 @@
+//! The collector's own logs, metrics and traces.

@@ -1,0 +1,1 @@
+//! The extensions, one folder each.

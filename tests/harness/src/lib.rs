@@ -1,0 +1,1 @@
+//! Real servers for tests: redis-server, Valkey, Prometheus, OTLP sinks.
