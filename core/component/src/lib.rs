@@ -1,1 +1,54 @@
 //! The contracts between the engine and the components, on one card.
+//!
+//! A component sees nothing but this crate and what lies below it; the engine sees components only through it.
+//!
+//! - What flows: [`Batch`], [`Part`], [`Context`]; what became of it: [`Ack`], [`Outcome`], [`Reason`].
+//! - The only way to send: [`Outlet`]; its far end: [`Consumer`].
+//! - The roles: [`Receiver`], [`Processor`] (connectors are processors too), [`Exporter`], [`Extension`].
+//! - How a role is registered: the factories in [`factory`], with their typed configuration.
+//! - What a running component may ask for: [`Host`] (clock, status, counters, shared resources).
+//!
+//! `docs/architecture.md` has the rules that these types cannot express.
+
+mod ack;
+mod batch;
+mod clock;
+mod counters;
+mod delivery;
+mod error;
+mod exporter;
+mod extension;
+pub mod factory;
+mod host;
+mod optional;
+mod outcome;
+mod outlet;
+mod processor;
+mod receiver;
+mod status;
+#[cfg(feature = "testkit")]
+pub mod testkit;
+
+pub use ack::{Ack, abandoned_acks};
+pub use batch::{Batch, Context, Part};
+pub use clock::{Clock, Now};
+pub use counters::{Edge, Instrument, InstrumentKind, ItemCounter, Node, Registry};
+pub use delivery::{BatchSettings, DeliverySettings, Partition, QueueSettings, RetrySettings, Sizer};
+pub use error::ComponentError;
+pub use exporter::{About, Accepted, ExportError, Exporter, Request};
+pub use extension::Extension;
+pub use factory::{
+    AnyConfig, ComponentConfig, ConfigType, ConnectorFactory, Create, Description, ExporterFactory,
+    ExporterParts, ExtensionFactory, ProcessorFactory, ReceiverFactory, Stability,
+};
+pub use host::Host;
+pub use optional::Optional;
+pub use outcome::{Outcome, Reason};
+pub use outlet::{Consumer, Outlet, Outlets};
+pub use processor::{Held, Out, Processor, Tally};
+pub use receiver::Receiver;
+pub use status::{ComponentStatus, Kind, State, StatusBoard};
+pub use streamgauge_pdata::Signal;
+
+/// A boxed future, as in `futures_util`.
+pub use futures_util::future::BoxFuture;

@@ -1,0 +1,189 @@
+//! The token that tells a part's source what became of it, exactly once.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::outcome::{Outcome, Reason};
+
+static ABANDONED: AtomicU64 = AtomicU64::new(0);
+
+/// How many acks of this process were dropped without being settled and not by a panic. Tests want 0.
+pub fn abandoned_acks() -> u64 {
+    ABANDONED.load(Ordering::Relaxed)
+}
+
+/// Settled once, by [`Ack::settle`]. Dropped unsettled it settles itself: `Rejected(panic)` while unwinding, so that
+/// poison cannot loop, else `Retry(abandoned)`.
+#[must_use = "an ack that is dropped settles as abandoned"]
+pub struct Ack(Option<Inner>);
+
+enum Inner {
+    Source(Box<dyn FnOnce(Outcome) + Send>),
+    Child(Arc<Family>),
+}
+
+/// The children of one ack: the last to settle settles the parent with the worst of all.
+struct Family {
+    unsettled: AtomicUsize,
+    state: Mutex<(Outcome, Option<Ack>)>,
+}
+
+impl Ack {
+    /// An ack whose outcome goes to `settle`.
+    pub fn new(settle: impl FnOnce(Outcome) + Send + 'static) -> Self {
+        Ack(Some(Inner::Source(Box::new(settle))))
+    }
+
+    /// For parts without a source: whatever becomes of them, nobody asks.
+    pub const fn none() -> Self {
+        Ack(None)
+    }
+
+    /// Whether anybody waits for the outcome.
+    pub fn has_source(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Tells the source. The only way to end an ack well.
+    pub fn settle(mut self, outcome: Outcome) {
+        self.finish(outcome);
+    }
+
+    /// As many children as asked for; this ack settles when all of them have, with the worst outcome.
+    /// With no children it is delivered: nothing was left of it on purpose.
+    pub fn split(self, children: usize) -> Vec<Ack> {
+        match (children, self.0.is_some()) {
+            (0, _) => {
+                self.settle(Outcome::Delivered);
+                Vec::new()
+            }
+            (1, _) => vec![self],
+            (n, false) => (0..n).map(|_| Ack::none()).collect(),
+            (n, true) => {
+                let family = Arc::new(Family {
+                    unsettled: AtomicUsize::new(n),
+                    state: Mutex::new((Outcome::Delivered, Some(self))),
+                });
+                (0..n).map(|_| Ack(Some(Inner::Child(family.clone())))).collect()
+            }
+        }
+    }
+
+    /// An ack that lets `watch` see the outcome on its way to the source.
+    pub fn watched(self, watch: impl FnOnce(&Outcome) + Send + 'static) -> Ack {
+        Ack::new(move |outcome| {
+            watch(&outcome);
+            self.settle(outcome);
+        })
+    }
+
+    fn finish(&mut self, outcome: Outcome) {
+        match self.0.take() {
+            None => {}
+            Some(Inner::Source(settle)) => settle(outcome),
+            Some(Inner::Child(family)) => family.settle(outcome),
+        }
+    }
+}
+
+impl Family {
+    fn settle(&self, outcome: Outcome) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let worst = std::mem::replace(&mut state.0, Outcome::Delivered).worst(outcome);
+        if self.unsettled.fetch_sub(1, Ordering::AcqRel) > 1 {
+            state.0 = worst;
+            return;
+        }
+        let parent = state.1.take();
+        drop(state); // the parent's source runs code of its own
+        if let Some(parent) = parent {
+            parent.settle(worst);
+        }
+    }
+}
+
+impl Drop for Ack {
+    fn drop(&mut self) {
+        if self.0.is_none() {
+            return;
+        }
+        let outcome = if std::thread::panicking() {
+            Outcome::rejected(Reason::Panic)
+        } else {
+            ABANDONED.fetch_add(1, Ordering::Relaxed);
+            Outcome::retry(Reason::Abandoned)
+        };
+        self.finish(outcome);
+    }
+}
+
+impl std::fmt::Debug for Ack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Ack(unsettled)" } else { "Ack(none)" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watched() -> (Ack, Arc<Mutex<Vec<Outcome>>>) {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let into = seen.clone();
+        (Ack::new(move |o| into.lock().unwrap().push(o)), seen)
+    }
+
+    #[test]
+    fn a_source_hears_exactly_once() {
+        let (ack, seen) = watched();
+        ack.settle(Outcome::Delivered);
+        assert_eq!(*seen.lock().unwrap(), vec![Outcome::Delivered]);
+    }
+
+    #[test]
+    fn a_parent_waits_for_all_children_and_hears_the_worst() {
+        let (ack, seen) = watched();
+        let mut children = ack.split(3);
+        children.pop().unwrap().settle(Outcome::Delivered);
+        children.pop().unwrap().settle(Outcome::rejected(Reason::Malformed));
+        assert!(seen.lock().unwrap().is_empty());
+        children.pop().unwrap().settle(Outcome::Delivered);
+        assert_eq!(*seen.lock().unwrap(), vec![Outcome::rejected(Reason::Malformed)]);
+    }
+
+    #[test]
+    fn grandchildren_reach_the_source() {
+        let (ack, seen) = watched();
+        for child in ack.split(2) {
+            for grandchild in child.split(2) {
+                grandchild.settle(Outcome::retry(Reason::QueueFull));
+            }
+        }
+        assert_eq!(*seen.lock().unwrap(), vec![Outcome::retry(Reason::QueueFull)]);
+    }
+
+    #[test]
+    fn dropped_unsettled_it_says_abandoned_and_in_a_panic_rejected() {
+        let before = abandoned_acks();
+        let (ack, seen) = watched();
+        drop(ack);
+        assert_eq!(*seen.lock().unwrap(), vec![Outcome::retry(Reason::Abandoned)]);
+        assert_eq!(abandoned_acks(), before + 1);
+
+        let (ack, seen) = watched();
+        let panicked = std::thread::spawn(move || {
+            let _in_hand = ack;
+            panic!("poison");
+        })
+        .join();
+        assert!(panicked.is_err());
+        assert_eq!(*seen.lock().unwrap(), vec![Outcome::rejected(Reason::Panic)]);
+    }
+
+    #[test]
+    fn nothing_left_on_purpose_is_delivered() {
+        let (ack, seen) = watched();
+        assert!(ack.split(0).is_empty());
+        assert_eq!(*seen.lock().unwrap(), vec![Outcome::Delivered]);
+    }
+}

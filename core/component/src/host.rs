@@ -1,0 +1,125 @@
+//! What a running component may ask for.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use streamgauge_pdata::Signal;
+
+use crate::clock::Clock;
+use crate::counters::{Instrument, InstrumentKind, Node, Registry};
+use crate::status::{Kind, State, StatusBoard};
+
+/// What a running component may ask for: its id, the time, where to report, what it shares with others. Cheap to clone.
+#[derive(Clone)]
+pub struct Host {
+    kind: Kind,
+    id: Arc<str>,
+    process: Arc<Process>,
+}
+
+/// What all components of a process share.
+struct Process {
+    clock: Clock,
+    board: Arc<StatusBoard>,
+    registry: Arc<Registry>,
+    shared: Mutex<HashMap<(TypeId, String), Weak<dyn Any + Send + Sync>>>,
+}
+
+impl Host {
+    /// The host of a process, from which those of the components are made by [`Host::for_component`].
+    pub fn new(clock: Clock, board: Arc<StatusBoard>, registry: Arc<Registry>) -> Self {
+        let process = Process { clock, board, registry, shared: Mutex::default() };
+        Host { kind: Kind::Extension, id: "".into(), process: Arc::new(process) }
+    }
+
+    /// A host of its own for a test: system clock, empty board and registry.
+    pub fn for_test(kind: Kind, id: &str) -> Self {
+        Host::new(Clock::system(), Arc::default(), Arc::default()).for_component(kind, id)
+    }
+
+    /// The same process seen by one component.
+    #[must_use]
+    pub fn for_component(&self, kind: Kind, id: &str) -> Self {
+        Host { kind, id: id.into(), process: self.process.clone() }
+    }
+
+    /// The component's id, such as `redis/a`.
+    pub fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    /// The component's kind.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Time.
+    pub fn clock(&self) -> &Clock {
+        &self.process.clock
+    }
+
+    /// The states of all components.
+    pub fn board(&self) -> &Arc<StatusBoard> {
+        &self.process.board
+    }
+
+    /// The numbers of all components.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.process.registry
+    }
+
+    /// Reports this component's state. A change is logged once.
+    pub fn report(&self, state: State, message: Option<String>) {
+        if !self.process.board.report(self.kind, &self.id, state, message.clone()) {
+            return;
+        }
+        let (kind, id, why) = (self.kind.as_str(), &*self.id, message.unwrap_or_default());
+        match state {
+            State::Permanent | State::Fatal => tracing::error!(kind, id, state = state.as_str(), "{why}"),
+            State::Recoverable => tracing::warn!(kind, id, state = state.as_str(), "{why}"),
+            _ => tracing::debug!(kind, id, state = state.as_str(), "{why}"),
+        }
+    }
+
+    /// This component's ledger for a signal (of what all pipelines share).
+    pub fn node(&self, signal: Signal) -> Arc<Node> {
+        self.process.registry.node("", &self.id, self.kind, signal)
+    }
+
+    /// A number of this component's own; `kind` and `id` of the component are added to the attributes.
+    pub fn instrument(
+        &self,
+        kind: InstrumentKind,
+        name: &'static str,
+        unit: &'static str,
+        help: &'static str,
+        mut attributes: Vec<(&'static str, String)>,
+    ) -> Arc<Instrument> {
+        attributes.insert(0, (self.kind.as_str(), self.id.to_string()));
+        self.process.registry.instrument(kind, name, unit, help, attributes)
+    }
+
+    /// Something that belongs to the process by address, such as a Redis connection: components that ask with the same
+    /// type and key get the same one. It lives as long as somebody holds it.
+    pub fn shared<T: Any + Send + Sync>(&self, key: &str, make: impl FnOnce() -> T) -> Arc<T> {
+        let mut shared = self.process.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = (TypeId::of::<T>(), key.to_owned());
+        if let Some(found) = shared.get(&slot).and_then(Weak::upgrade)
+            && let Ok(found) = found.downcast::<T>()
+        {
+            return found;
+        }
+        let made = Arc::new(make());
+        let any: Arc<dyn Any + Send + Sync> = made.clone();
+        shared.retain(|_, weak| weak.strong_count() > 0);
+        shared.insert(slot, Arc::downgrade(&any));
+        made
+    }
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Host({} {})", self.kind.as_str(), self.id)
+    }
+}

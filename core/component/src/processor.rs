@@ -1,0 +1,151 @@
+//! Processors and connectors: synchronous state machines.
+
+use std::time::Instant;
+
+use crate::ack::Ack;
+use crate::batch::{Batch, Part};
+use crate::clock::Now;
+use crate::outcome::{Outcome, Reason};
+
+/// A synchronous state machine between two edges: no I/O, no tasks, no timers, acks only carried. State stands behind a
+/// plain mutex of the processor's own. Calls may come from several threads at once. A connector is a processor whose
+/// [`Out`] leads into other pipelines, by signal.
+pub trait Processor: Send + Sync {
+    /// Takes a batch. Everything in it leaves through `out`, is handed to `out` as ended, or is held.
+    fn process(&self, batch: Batch, out: &mut Out);
+
+    /// The time asked for by [`Out::wake_at`] has come.
+    fn wake(&self, out: &mut Out) {
+        let _ = out;
+    }
+
+    /// The collector stops or replaces this instance: everything held leaves now.
+    fn flush(&self, out: &mut Out) {
+        let _ = out;
+    }
+
+    /// What it holds right now.
+    fn held(&self) -> Held {
+        Held::default()
+    }
+}
+
+/// What a processor holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Spans, data points or log records.
+    pub items: u64,
+    /// Encoded bytes.
+    pub bytes: u64,
+}
+
+/// What one call counted. The engine adds it to the component's ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Items made here.
+    pub created: u64,
+    /// Items turned into the component's own state.
+    pub delivered: u64,
+    /// Items dropped on purpose.
+    pub dropped: Vec<(Reason, u64)>,
+    /// Items given back to their source.
+    pub returned: Vec<(Reason, u64)>,
+}
+
+/// Collects what one call of a processor sends; the engine sends it when the call has returned.
+#[derive(Debug)]
+pub struct Out {
+    now: Now,
+    batches: Vec<Batch>,
+    wake_at: Option<Instant>,
+    tally: Tally,
+}
+
+impl Out {
+    /// For one call at the given time.
+    pub fn new(now: Now) -> Self {
+        Out { now, batches: Vec::new(), wake_at: None, tally: Tally::default() }
+    }
+
+    /// The time of this call.
+    pub fn now(&self) -> Now {
+        self.now
+    }
+
+    /// Passes a batch on.
+    pub fn send(&mut self, batch: Batch) {
+        if !batch.parts.is_empty() {
+            self.batches.push(batch);
+        }
+    }
+
+    /// Sends what the component made itself; its parts carry no ack and count as created.
+    pub fn create(&mut self, batch: Batch) {
+        self.tally.created += batch.items() as u64;
+        self.send(batch);
+    }
+
+    /// Counts items made beside others in a part that is passed on.
+    pub fn created(&mut self, items: u64) {
+        self.tally.created += items;
+    }
+
+    /// Ends a part well: it has become the component's own state.
+    pub fn deliver(&mut self, part: Part) {
+        self.tally.delivered += part.items as u64;
+        part.ack.settle(Outcome::Delivered);
+    }
+
+    /// Ends a part that is dropped on purpose. The source hears that it was delivered: sending it again would help nobody.
+    pub fn drop_part(&mut self, part: Part, reason: Reason) {
+        self.dropped(reason, part.items as u64);
+        part.ack.settle(Outcome::Delivered);
+    }
+
+    /// Ends a part that can never be processed. The source hears `Rejected`.
+    pub fn reject(&mut self, part: Part, reason: Reason, detail: impl Into<std::sync::Arc<str>>) {
+        self.dropped(reason, part.items as u64);
+        part.ack.settle(Outcome::rejected_with(reason, detail));
+    }
+
+    /// Gives a part back to its source.
+    pub fn give_back(&mut self, part: Part, outcome: Outcome) {
+        match outcome.reason() {
+            Some(reason) => add(&mut self.tally.returned, reason, part.items as u64),
+            None => self.tally.delivered += part.items as u64,
+        }
+        part.ack.settle(outcome);
+    }
+
+    /// Counts items dropped on purpose out of a part that is passed on.
+    pub fn dropped(&mut self, reason: Reason, items: u64) {
+        add(&mut self.tally.dropped, reason, items);
+    }
+
+    /// Ends a bare ack, such as one of a part that was merged into others.
+    pub fn settle(&mut self, ack: Ack, outcome: Outcome) {
+        ack.settle(outcome);
+    }
+
+    /// Asks for a [`Processor::wake`] at a time. The earliest asked for since the last wake wins; ask again in `wake` for the next.
+    pub fn wake_at(&mut self, at: Instant) {
+        self.wake_at = Some(self.wake_at.map_or(at, |old| old.min(at)));
+    }
+
+    /// Takes apart what was collected: batches to send, the wake asked for, the counts.
+    pub fn into_parts(self) -> (Vec<Batch>, Option<Instant>, Tally) {
+        (self.batches, self.wake_at, self.tally)
+    }
+
+    /// The batches collected so far.
+    pub fn batches(&self) -> &[Batch] {
+        &self.batches
+    }
+}
+
+fn add(counts: &mut Vec<(Reason, u64)>, reason: Reason, items: u64) {
+    match counts.iter_mut().find(|(r, _)| *r == reason) {
+        Some((_, n)) => *n += items,
+        None => counts.push((reason, items)),
+    }
+}

@@ -1,0 +1,80 @@
+//! A processor at handed-in time.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::batch::Batch;
+use crate::clock::Now;
+use crate::processor::{Out, Processor, Tally};
+
+/// Runs a processor at simulated time: wakes it when it asked for it, collects what it sends.
+pub struct Bench {
+    processor: Arc<dyn Processor>,
+    now: Now,
+    wake_at: Option<Instant>,
+    tallies: Vec<Tally>,
+}
+
+impl Bench {
+    /// Starts at a wall clock of `unix_secs`.
+    pub fn new(processor: Arc<dyn Processor>, unix_secs: u64) -> Self {
+        let now = Now { instant: Instant::now(), unix_nanos: unix_secs * 1_000_000_000 };
+        Bench { processor, now, wake_at: None, tallies: Vec::new() }
+    }
+
+    /// The simulated time.
+    pub fn now(&self) -> Now {
+        self.now
+    }
+
+    /// Hands it a batch; what it sends at once.
+    pub fn process(&mut self, batch: Batch) -> Vec<Batch> {
+        let mut out = Out::new(self.now);
+        self.processor.process(batch, &mut out);
+        self.collect(out)
+    }
+
+    /// Lets time pass, with every wake the processor asks for on the way; what it sends.
+    pub fn advance(&mut self, by: Duration) -> Vec<Batch> {
+        let end = self.now.after(by);
+        let mut sent = Vec::new();
+        while let Some(at) = self.wake_at.filter(|at| *at <= end.instant) {
+            self.now = self.now.after(at.saturating_duration_since(self.now.instant));
+            self.wake_at = None;
+            let mut out = Out::new(self.now);
+            self.processor.wake(&mut out);
+            sent.extend(self.collect(out));
+        }
+        self.now = end;
+        sent
+    }
+
+    /// Stops it; what it sends at last.
+    pub fn flush(&mut self) -> Vec<Batch> {
+        let mut out = Out::new(self.now);
+        self.processor.flush(&mut out);
+        self.collect(out)
+    }
+
+    /// What its calls counted, added up.
+    pub fn tally(&self) -> Tally {
+        let mut sum = Tally::default();
+        for tally in &self.tallies {
+            sum.created += tally.created;
+            sum.delivered += tally.delivered;
+            sum.dropped.extend(&tally.dropped);
+            sum.returned.extend(&tally.returned);
+        }
+        sum
+    }
+
+    fn collect(&mut self, out: Out) -> Vec<Batch> {
+        let (batches, wake_at, tally) = out.into_parts();
+        self.wake_at = match (self.wake_at, wake_at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        self.tallies.push(tally);
+        batches
+    }
+}
