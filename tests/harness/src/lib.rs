@@ -1,1 +1,33 @@
-//! Real servers for tests: redis-server, Valkey, Prometheus, OTLP sinks.
+//! Real servers for tests: redis-server, Valkey, Prometheus, OTLP sinks, and the collector itself.
+//!
+//! Everything here blocks and belongs to the value that started it: a server listens on a free loopback
+//! port, is polled until it answers, and is killed through its own child handle when the value is dropped.
+//! Sinks run on a thread of their own, so a test may be a plain `#[test]` or a `#[tokio::test]`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "test support: a broken harness must fail the test at the place that broke"
+)]
+
+mod certs;
+mod collector;
+pub mod http;
+mod points;
+mod poll;
+mod process;
+mod prometheus;
+mod redis_server;
+mod replies;
+mod sink;
+mod sink_grpc;
+mod sink_http;
+
+pub use certs::Certs;
+pub use collector::{Collector, CollectorBuilder};
+pub use points::Point;
+pub use poll::{poll_until, poll_until_async};
+pub use process::free_port;
+pub use prometheus::{Prometheus, PrometheusBuilder, Sample};
+pub use redis_server::{Redis, RedisBuilder, Valkey};
+pub use replies::Reply;
+pub use sink::{OtlpSink, Received, Telemetry};
