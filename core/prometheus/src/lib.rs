@@ -1,1 +1,23 @@
-//! OTLP to Prometheus: names, labels, text format, remote write messages.
+//! OTLP to Prometheus: names, labels, series, the text format and remote write messages.
+//!
+//! Pure functions over bytes: this crate knows nothing of sockets, tasks, queues or acks. The exporter owns
+//! those, and what a receiver has already been sent; this crate says what one batch means to Prometheus.
+
+pub mod labels;
+pub mod name;
+pub mod native;
+pub mod text;
+pub mod unit;
+pub mod write;
+
+pub use labels::{Labels, Rank};
+pub use name::{Kind, Namer, Strategy};
+
+/// The NaN bit pattern that ends a series in Prometheus. No measured NaN may carry it.
+pub const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
+
+/// The stale marker as a value: compare it by its bits, like every NaN it is unequal to itself.
+#[must_use]
+pub fn stale() -> f64 {
+    f64::from_bits(STALE_BITS)
+}

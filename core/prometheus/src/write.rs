@@ -1,0 +1,100 @@
+//! Remote write 1.0: series gathered from translated points, and `prometheus.WriteRequest` messages of them.
+//!
+//! Gathering puts a batch's samples under their series, so that a message names each series once and a
+//! series' samples are in order, whatever order the points came in.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::labels::Labels;
+use crate::native::{Buckets, NativeHistogram};
+
+mod encode;
+pub use encode::{Metadata, MetadataType, Writer, compress};
+
+/// A value at a time.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample {
+    /// Milliseconds since 1970.
+    pub timestamp_ms: i64,
+    /// The value; [`crate::stale`] ends the series.
+    pub value: f64,
+    /// The data point it came from, as counted by the translation: what a drop is accounted by.
+    pub point: u32,
+}
+
+/// A native histogram at a time.
+#[derive(Debug, Clone)]
+pub struct HistogramSample {
+    /// The histogram and its time.
+    pub histogram: NativeHistogram,
+    /// The data point it came from.
+    pub point: u32,
+}
+
+/// One series of a batch.
+#[derive(Debug, Clone)]
+pub struct Series {
+    /// The labels as wire fields: what the message holds, and the series' identity (equal labels, equal bytes).
+    pub labels: Arc<[u8]>,
+    /// As left by [`SeriesSet::into_sorted`]: by time, each time once.
+    pub samples: Vec<Sample>,
+    /// Alike.
+    pub histograms: Vec<HistogramSample>,
+}
+
+/// The series of a batch by their labels.
+#[derive(Debug, Default)]
+pub struct SeriesSet {
+    index: HashMap<Arc<[u8]>, usize>,
+    series: Vec<Series>,
+    scratch: Vec<u8>,
+}
+
+impl SeriesSet {
+    /// Adds a sample. The labels must be finished.
+    pub fn sample(&mut self, labels: &Labels, sample: Sample) {
+        self.series(labels).samples.push(sample);
+    }
+
+    /// Adds a native histogram. The labels must be finished.
+    pub fn histogram(&mut self, labels: &Labels, histogram: HistogramSample) {
+        self.series(labels).histograms.push(histogram);
+    }
+
+    fn series(&mut self, labels: &Labels) -> &mut Series {
+        self.scratch.clear();
+        encode::labels(labels, &mut self.scratch);
+        let at = match self.index.get(self.scratch.as_slice()) {
+            Some(at) => *at,
+            None => {
+                let labels: Arc<[u8]> = self.scratch.as_slice().into();
+                self.index.insert(Arc::clone(&labels), self.series.len());
+                self.series.push(Series { labels, samples: Vec::new(), histograms: Vec::new() });
+                self.series.len() - 1
+            }
+        };
+        &mut self.series[at]
+    }
+
+    /// The series in the order first seen; each one's samples by time, the later of two with one time kept.
+    #[must_use]
+    pub fn into_sorted(self) -> Vec<Series> {
+        let mut all = self.series;
+        for series in &mut all {
+            sort_unique(&mut series.samples, |s| s.timestamp_ms);
+            sort_unique(&mut series.histograms, |h| h.histogram.timestamp_ms);
+        }
+        all
+    }
+}
+
+/// Sorts by time; of equals the last one pushed wins.
+fn sort_unique<T>(items: &mut Vec<T>, time: impl Fn(&T) -> i64) {
+    items.reverse();
+    items.sort_by_key(&time);
+    items.dedup_by_key(|item| time(item));
+}
+
+#[cfg(test)]
+mod tests;
