@@ -40,9 +40,9 @@ impl ItemCounter {
 pub struct Edge {
     /// Pipeline id; for the edge of a receiver or connector into several pipelines, empty.
     pub pipeline: Arc<str>,
-    /// Id of the sending component.
+    /// The sending component, see [`edge_name`].
     pub from: Arc<str>,
-    /// Id of the taking component.
+    /// The taking component, see [`edge_name`].
     pub to: Arc<str>,
     /// What passed.
     pub signal: Signal,
@@ -52,6 +52,11 @@ pub struct Edge {
     pub bytes: ItemCounter,
     /// Batches.
     pub batches: ItemCounter,
+}
+
+/// What a component is called on edges: `receiver/otlp/2`.
+pub fn edge_name(kind: Kind, id: &str) -> String {
+    format!("{}/{id}", kind.as_str())
 }
 
 /// Counts by reason.
@@ -129,9 +134,13 @@ impl Node {
         }
     }
 
-    /// Adds what a processor told of one call.
+    /// The name of this component's end of an edge: its kind and its id, since a receiver and an exporter may share an id.
+    pub fn edge_name(&self) -> String {
+        edge_name(self.kind, &self.component)
+    }
+
+    /// Adds what a processor told of one call, but for what it created: that belongs to the created signal's ledger.
     pub fn apply(&self, tally: &Tally) {
-        self.created.add(tally.created);
         self.delivered.add(tally.delivered);
         for (reason, items) in &tally.dropped {
             self.dropped.add(*reason, *items);

@@ -32,7 +32,7 @@ pub mod testkit;
 pub use ack::{Ack, abandoned_acks};
 pub use batch::{Batch, Context, Part};
 pub use clock::{Clock, Now};
-pub use counters::{Edge, Instrument, InstrumentKind, ItemCounter, Node, Registry};
+pub use counters::{Edge, Instrument, InstrumentKind, ItemCounter, Node, Registry, edge_name};
 pub use delivery::{BatchSettings, DeliverySettings, Partition, QueueSettings, RetrySettings, Sizer};
 pub use error::ComponentError;
 pub use exporter::{About, Accepted, ExportError, Exporter, Request};

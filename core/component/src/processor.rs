@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use streamgauge_pdata::Signal;
+
 use crate::ack::Ack;
 use crate::batch::{Batch, Part};
 use crate::clock::Now;
@@ -30,6 +32,13 @@ pub trait Processor: Send + Sync {
     }
 }
 
+impl Tally {
+    /// Items made here, of all signals.
+    pub fn created_items(&self) -> u64 {
+        self.created.iter().map(|(_, n)| n).sum()
+    }
+}
+
 /// What a processor holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
@@ -42,8 +51,8 @@ pub struct Held {
 /// What one call counted. The engine adds it to the component's ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Items made here.
-    pub created: u64,
+    /// Items made here. By signal, since a connector makes others than it takes.
+    pub created: Vec<(Signal, u64)>,
     /// Items turned into the component's own state.
     pub delivered: u64,
     /// Items dropped on purpose.
@@ -81,13 +90,13 @@ impl Out {
 
     /// Sends what the component made itself; its parts carry no ack and count as created.
     pub fn create(&mut self, batch: Batch) {
-        self.tally.created += batch.items() as u64;
+        self.created(batch.signal, batch.items() as u64);
         self.send(batch);
     }
 
     /// Counts items made beside others in a part that is passed on.
-    pub fn created(&mut self, items: u64) {
-        self.tally.created += items;
+    pub fn created(&mut self, signal: Signal, items: u64) {
+        add(&mut self.tally.created, signal, items);
     }
 
     /// Ends a part well: it has become the component's own state.
@@ -143,9 +152,9 @@ impl Out {
     }
 }
 
-fn add(counts: &mut Vec<(Reason, u64)>, reason: Reason, items: u64) {
-    match counts.iter_mut().find(|(r, _)| *r == reason) {
+fn add<K: PartialEq>(counts: &mut Vec<(K, u64)>, key: K, items: u64) {
+    match counts.iter_mut().find(|(k, _)| *k == key) {
         Some((_, n)) => *n += items,
-        None => counts.push((reason, items)),
+        None => counts.push((key, items)),
     }
 }

@@ -60,7 +60,7 @@ impl Bench {
     pub fn tally(&self) -> Tally {
         let mut sum = Tally::default();
         for tally in &self.tallies {
-            sum.created += tally.created;
+            sum.created.extend(&tally.created);
             sum.delivered += tally.delivered;
             sum.dropped.extend(&tally.dropped);
             sum.returned.extend(&tally.returned);
