@@ -1,1 +1,16 @@
 //! A series' identity from views, deltas that know resets, exponential histograms, staleness.
+//!
+//! What every component that remembers something about a series stands on. State is bounded by counts; time is
+//! handed in, in nanoseconds since the Unix epoch; nothing here knows of tasks, acks or configuration.
+
+mod counter;
+mod histogram;
+mod map;
+mod sliding;
+mod window;
+
+pub use counter::{Change, Counter};
+pub use histogram::{Buckets, Explicit, Histogram, MAX_BUCKETS, MAX_SCALE, MIN_SCALE, Range, relative_error};
+pub use map::SeriesMap;
+pub use sliding::{PARTS, Sliding};
+pub use window::{Growth, Window};
