@@ -1,0 +1,45 @@
+//! What /proc tells about a process.
+
+use std::time::Duration;
+
+/// The kernel's clock ticks in /proc are 1/100 s on every Linux we build for.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Resident memory of a process in MiB, from VmRSS of /proc/PID/status.
+pub fn resident_mib(pid: u32) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
+    let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib / 1024.0)
+}
+
+/// CPU time of a process so far, user and system, from /proc/PID/stat.
+pub fn cpu_time(pid: u32) -> Option<Duration> {
+    parse_cpu_time(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+fn parse_cpu_time(stat: &str) -> Option<Duration> {
+    // The name in parentheses may hold spaces; utime and stime are the 12th and 13th field after it.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let user: u32 = fields.next()?.parse().ok()?;
+    let system: u32 = fields.next()?.parse().ok()?;
+    Some(TICK * (user + system))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_user_plus_system_whatever_the_name() {
+        let stat = "7 (a ) b) S 1 7 7 0 -1 4194560 900 0 0 0 150 50 0 0 20 0 3 0 12345 0 0";
+        assert_eq!(parse_cpu_time(stat), Some(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn this_process_has_memory_and_a_cpu_time() {
+        let pid = std::process::id();
+        assert!(resident_mib(pid).unwrap() > 0.5);
+        assert!(cpu_time(pid).is_some());
+    }
+}
