@@ -1,1 +1,24 @@
 //! OTLP as bytes: walk, count, split, splice, view, build; knows nothing of acks or tasks.
+//!
+//! Everything here works on the protobuf bytes of an `Export*ServiceRequest` and never decodes one as a whole:
+//!
+//! - [`check`] is the door: it walks a request down to the borders of its records and counts the items;
+//! - [`split`], [`edit`] and [`regroup`] write new requests from slices of the old;
+//! - [`view`] reads the inside, borrowed and total: broken bytes are an error for that record, never a panic;
+//! - [`build`] writes requests.
+//!
+//! An *item* is a span, a log record or a data point. Unknown fields survive everywhere.
+
+pub mod build;
+mod check;
+mod malformed;
+mod signal;
+pub mod view;
+mod wire;
+
+pub use check::{check, count};
+pub use malformed::{Malformed, What};
+pub use signal::Signal;
+
+/// The most bytes a request may have: protobuf's own limit, and what lets offsets be 32 bits wide.
+pub const MAX_REQUEST_BYTES: usize = i32::MAX as usize;

@@ -1,0 +1,124 @@
+//! The signals and their one table of field numbers: a further signal is one more row.
+
+use std::fmt;
+
+/// What a request carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Signal {
+    /// Spans.
+    Traces,
+    /// Data points, inside metrics.
+    Metrics,
+    /// Log records.
+    Logs,
+}
+
+impl Signal {
+    /// All of them, in the order in which the field's documents name them.
+    pub const ALL: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
+
+    /// The name that configuration and telemetry use: `traces`, `metrics`, `logs`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Signal::Traces => "traces",
+            Signal::Metrics => "metrics",
+            Signal::Logs => "logs",
+        }
+    }
+
+    /// The envelope's outermost level.
+    pub(crate) fn request(self) -> &'static Level {
+        match self {
+            Signal::Traces => &TRACES,
+            Signal::Metrics => &METRICS,
+            Signal::Logs => &LOGS,
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The `resource` field of ResourceX, and likewise the `scope` field of ScopeX.
+pub(crate) const HEADER: u32 = 1;
+/// The `attributes` field of Resource.
+pub(crate) const RESOURCE_ATTRIBUTES: u32 = 1;
+
+pub(crate) const GAUGE: u32 = 5;
+pub(crate) const SUM: u32 = 7;
+pub(crate) const HISTOGRAM: u32 = 9;
+pub(crate) const EXPONENTIAL_HISTOGRAM: u32 = 10;
+pub(crate) const SUMMARY: u32 = 11;
+
+/// One kind of message between the request and its items. Sets of field numbers are bit masks.
+pub(crate) struct Level {
+    /// Fields that hold what is one level below, and what an error calls them.
+    pub children: u64,
+    pub child_name: &'static str,
+    /// The message below; `None` when the children are the items.
+    pub below: Option<&'static Level>,
+    /// The children are members of a oneof: the last one's kind is all that counts.
+    pub exclusive: bool,
+    /// Known fields that are length-delimited, and those that are varints; children are in the first.
+    pub len: u64,
+    pub varint: u64,
+}
+
+const fn bits(numbers: &[u32]) -> u64 {
+    let mut mask = 0;
+    let mut i = 0;
+    while i < numbers.len() {
+        mask |= 1 << numbers[i];
+        i += 1;
+    }
+    mask
+}
+
+const fn request(child_name: &'static str, below: &'static Level) -> Level {
+    Level {
+        children: bits(&[1]),
+        child_name,
+        below: Some(below),
+        exclusive: false,
+        len: bits(&[1]),
+        varint: 0,
+    }
+}
+
+const fn envelope(child_name: &'static str, below: Option<&'static Level>) -> Level {
+    Level { children: bits(&[2]), child_name, below, exclusive: false, len: bits(&[1, 2, 3]), varint: 0 }
+}
+
+static TRACES: Level = request("resource_spans", &RESOURCE_SPANS);
+static RESOURCE_SPANS: Level = envelope("scope_spans", Some(&SCOPE_SPANS));
+static SCOPE_SPANS: Level = envelope("spans", None);
+
+static LOGS: Level = request("resource_logs", &RESOURCE_LOGS);
+static RESOURCE_LOGS: Level = envelope("scope_logs", Some(&SCOPE_LOGS));
+static SCOPE_LOGS: Level = envelope("log_records", None);
+
+static METRICS: Level = request("resource_metrics", &RESOURCE_METRICS);
+static RESOURCE_METRICS: Level = envelope("scope_metrics", Some(&SCOPE_METRICS));
+static SCOPE_METRICS: Level = envelope("metrics", Some(&METRIC));
+const KINDS: u64 = bits(&[GAUGE, SUM, HISTOGRAM, EXPONENTIAL_HISTOGRAM, SUMMARY]);
+static METRIC: Level = Level {
+    children: KINDS,
+    child_name: "data",
+    below: Some(&DATA),
+    exclusive: true,
+    len: KINDS | bits(&[1, 2, 3, 12]),
+    varint: 0,
+};
+/// Gauge, Sum, Histogram, ExponentialHistogram and Summary: `aggregation_temporality` and `is_monotonic` where
+/// they exist have the same numbers.
+static DATA: Level = Level {
+    children: bits(&[1]),
+    child_name: "data_points",
+    below: None,
+    exclusive: false,
+    len: bits(&[1]),
+    varint: bits(&[2, 3]),
+};
