@@ -96,7 +96,8 @@ fn read<C: ComponentConfig>(section: &Section) -> Result<AnyConfig, Diagnostics>
     let config: C = section.read()?;
     let mut diagnostics = Diagnostics::default();
     for (path, message) in config.problems() {
-        diagnostics.push(section.problem(&path, message));
+        let path: Vec<&str> = path.split("::").filter(|key| !key.is_empty()).collect();
+        diagnostics.push(section.invalid_at(&path, message));
     }
     if diagnostics.is_empty() { Ok(Arc::new(config)) } else { Err(diagnostics) }
 }
@@ -106,7 +107,7 @@ fn schema<C: ComponentConfig>() -> serde_json::Value {
 }
 
 fn defaults<C: ComponentConfig>() -> Option<serde_json::Value> {
-    let config: C = Section::empty().read().ok()?;
+    let config: C = Section::from_yaml("defaults", "").ok()?.read().ok()?;
     serde_json::to_value(config).ok()
 }
 

@@ -44,7 +44,7 @@ pub use factory::{
 pub use host::Host;
 pub use optional::Optional;
 pub use outcome::{Outcome, Reason};
-pub use outlet::{Consumer, Outlet, Outlets};
+pub use outlet::{Consumer, Outlet, Outlets, panic_message};
 pub use processor::{Held, Out, Processor, Tally};
 pub use receiver::Receiver;
 pub use status::{ComponentStatus, Kind, State, StatusBoard};

@@ -85,7 +85,7 @@ impl std::fmt::Debug for Outlet {
 }
 
 /// What a panic said, as far as it was text.
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
+pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<&'static str>()
         .copied()
