@@ -1,1 +1,43 @@
 //! OTLP over HTTP/1, HTTP/2 and gRPC on hyper; TLS and compression.
+//!
+//! Bytes in, bytes out: this crate knows paths, headers, limits and statuses, nothing of telemetry, acks or
+//! pipelines. Receivers serve with a [`Listener`] and a [`Handler`]; exporters call with a [`GrpcClient`] or
+//! an [`HttpClient`]. The settings that they have in common are here as well, with the Collector's keys.
+
+mod client;
+mod code;
+mod compression;
+mod deframe;
+pub mod fuzz;
+mod partial;
+mod payload;
+mod retry_after;
+mod server;
+mod settings;
+mod status;
+mod text;
+mod tls;
+mod wire;
+
+pub use client::{
+    ClientError, ClientOptions, Endpoint, EndpointError, Failure, GRPC_ALPN, GrpcAnswer, GrpcClient,
+    HTTP_ALPN, HttpAnswer, HttpClient,
+};
+pub use code::Code;
+pub use compression::{Codec, Compression, UnpackError};
+pub use deframe::{Deframer, FrameError, Framed};
+pub use partial::PartialSuccess;
+pub use payload::Payload;
+pub use retry_after::retry_after;
+pub use server::{
+    ALPN, BindError, GRPC_MESSAGE_LIMIT, HTTP_BODY_LIMIT, Handler, Listener, Protocol, Reply, Request,
+    Server, ServerOptions,
+};
+pub use settings::{
+    KeepaliveClient, KeepaliveServer, KeepaliveServerParameters, TlsClient, TlsServer, TlsVersion,
+};
+pub use status::Status;
+pub use tls::TlsError;
+
+/// Re-exported so that components name the same version.
+pub use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};

@@ -1,0 +1,77 @@
+//! From an endpoint to a connected stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+
+use super::endpoint::{Address, Endpoint};
+use super::error::{ClientError, Failure, causes};
+use crate::settings::KeepaliveClient;
+
+/// How a client connects.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// TLS, or plain text.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// The name that the server's certificate must have, in place of the endpoint's host.
+    pub server_name: Option<String>,
+    /// HTTP/2 pings; off without it.
+    pub keepalive: Option<KeepaliveClient>,
+    /// An HTTP connection that was unused for longer is not used again. The Collector's default is 90 s.
+    pub idle_timeout: Duration,
+    /// HTTP connections kept for use again. The Collector's default is 100.
+    pub max_idle: usize,
+    /// The most bytes of an answer that are read: 4 MiB for gRPC's default; the rest is an error for gRPC
+    /// and cut off for HTTP.
+    pub max_answer: usize,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            tls: None,
+            server_name: None,
+            keepalive: None,
+            idle_timeout: Duration::from_secs(90),
+            max_idle: 100,
+            max_answer: 4 << 20,
+        }
+    }
+}
+
+pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+pub(super) struct Connected {
+    pub io: Box<dyn Io>,
+    /// The TLS handshake chose HTTP/2.
+    pub h2: bool,
+}
+
+pub(super) async fn connect(endpoint: &Endpoint, options: &ClientOptions) -> Result<Connected, ClientError> {
+    let failed = |step: &str, error: &dyn std::error::Error| {
+        ClientError::new(Failure::Connect, format!("{step} {endpoint}: {}", causes(error)))
+    };
+    let io: Box<dyn Io> = match &endpoint.address {
+        Address::Unix(path) => Box::new(UnixStream::connect(path).await.map_err(|e| failed("connect", &e))?),
+        Address::Tcp { host, port } => {
+            let stream =
+                TcpStream::connect((host.as_str(), *port)).await.map_err(|e| failed("connect", &e))?;
+            stream.set_nodelay(true).map_err(|e| failed("connect", &e))?;
+            Box::new(stream)
+        }
+    };
+    let Some(tls) = &options.tls else { return Ok(Connected { io, h2: false }) };
+    let name = options.server_name.as_deref().unwrap_or_else(|| endpoint.host());
+    let name = ServerName::try_from(name.to_owned()).map_err(|e| failed("server name for", &e))?;
+    let stream = TlsConnector::from(tls.clone())
+        .connect(name, io)
+        .await
+        .map_err(|e| failed("TLS handshake with", &e))?;
+    let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    Ok(Connected { io: Box::new(stream), h2 })
+}

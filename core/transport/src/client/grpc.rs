@@ -1,0 +1,217 @@
+//! Unary gRPC calls over one HTTP/2 connection.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, TE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::sync::Mutex;
+
+use super::connect::{ClientOptions, connect};
+use super::endpoint::Endpoint;
+use super::error::{ClientError, Failure, causes};
+use crate::code::Code;
+use crate::compression::Codec;
+use crate::deframe::{self, Deframer, FrameError};
+use crate::payload::{OneFrame, Payload};
+use crate::status::Status;
+
+/// How a call ended.
+#[derive(Debug)]
+pub struct GrpcAnswer {
+    /// The server's status; `Ok` when it took the request.
+    pub status: Status,
+    /// The answer's message; empty unless the status is `Ok`.
+    pub message: Bytes,
+    /// The answer's headers.
+    pub headers: HeaderMap,
+}
+
+/// Makes unary calls to one server. All calls share one HTTP/2 connection.
+#[derive(Debug)]
+pub struct GrpcClient {
+    endpoint: Endpoint,
+    options: ClientOptions,
+    connection: Mutex<Option<SendRequest<OneFrame>>>,
+}
+
+impl GrpcClient {
+    /// A client for this server; connects with the first call.
+    pub fn new(endpoint: Endpoint, options: ClientOptions) -> Self {
+        Self { endpoint, options, connection: Mutex::new(None) }
+    }
+
+    /// Calls `path` (`/package.Service/Method`). `packed` names the `grpc-encoding` that the message is
+    /// packed with already. Without a timeout the call may take for ever. Dropping the future ends the call.
+    pub async fn unary(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        message: Payload,
+        packed: Option<&'static str>,
+        timeout: Option<Duration>,
+    ) -> Result<GrpcAnswer, ClientError> {
+        let request = self.request(path, headers, message, packed, timeout)?;
+        match timeout {
+            None => self.call(request).await,
+            Some(limit) => tokio::time::timeout(limit, self.call(request))
+                .await
+                .unwrap_or_else(|_| Err(ClientError::timeout(&self.endpoint.to_string(), limit))),
+        }
+    }
+
+    fn request(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        mut message: Payload,
+        packed: Option<&'static str>,
+        timeout: Option<Duration>,
+    ) -> Result<Request<OneFrame>, ClientError> {
+        let invalid = |why: &str| ClientError::new(Failure::Invalid, format!("{}: {why}", self.endpoint));
+        let prefix = deframe::prefix(packed.is_some(), message.len())
+            .ok_or_else(|| invalid("a gRPC message cannot be larger than 4 GiB"))?;
+        message.push_front(Bytes::copy_from_slice(&prefix));
+        let scheme = if self.options.tls.is_some() { "https" } else { "http" };
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("{scheme}://{}{path}", self.endpoint.authority))
+            .body(OneFrame::new(message))
+            .map_err(|error| invalid(&error.to_string()))?;
+        let into = request.headers_mut();
+        *into = headers.clone();
+        into.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        into.insert(TE, HeaderValue::from_static("trailers"));
+        into.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd"));
+        if let Some(encoding) = packed {
+            into.insert(ENCODING, HeaderValue::from_static(encoding));
+        }
+        if let Some(limit) = timeout {
+            into.insert(TIMEOUT, timeout_value(limit));
+        }
+        Ok(request)
+    }
+
+    async fn call(&self, mut request: Request<OneFrame>) -> Result<GrpcAnswer, ClientError> {
+        let mut fresh = false;
+        loop {
+            let mut connection = self.connection(&mut fresh).await?;
+            match connection.try_send_request(request).await {
+                Ok(response) => return self.answer(response).await,
+                // A connection that closed while it lay idle gives back what it did not send: once more.
+                Err(mut error) => match error.take_message().filter(|_| !fresh) {
+                    Some(unsent) => request = unsent,
+                    None => return Err(self.broken(error.error())),
+                },
+            }
+        }
+    }
+
+    /// The connection that is there, or a new one (`fresh`). One caller connects, the others wait for it.
+    async fn connection(&self, fresh: &mut bool) -> Result<SendRequest<OneFrame>, ClientError> {
+        let mut slot = self.connection.lock().await;
+        if let Some(connection) = slot.as_ref().filter(|connection| !connection.is_closed()) {
+            return Ok(connection.clone());
+        }
+        *fresh = true;
+        *slot = None;
+        let io = connect(&self.endpoint, &self.options).await?.io;
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.timer(TokioTimer::new());
+        if let Some(keepalive) = &self.options.keepalive {
+            builder
+                .keep_alive_interval(keepalive.time)
+                .keep_alive_timeout(keepalive.timeout)
+                .keep_alive_while_idle(keepalive.permit_without_stream);
+        }
+        let (connection, driver) = builder.handshake(TokioIo::new(io)).await.map_err(|error| {
+            let text = format!("HTTP/2 handshake with {}: {}", self.endpoint, causes(&error));
+            ClientError::new(Failure::Connect, text)
+        })?;
+        let endpoint = self.endpoint.to_string();
+        tokio::spawn(async move {
+            if let Err(error) = driver.await {
+                tracing::debug!(endpoint, %error, "gRPC connection ended");
+            }
+        });
+        *slot = Some(connection.clone());
+        Ok(connection)
+    }
+
+    async fn answer(&self, response: Response<Incoming>) -> Result<GrpcAnswer, ClientError> {
+        let (head, mut body) = response.into_parts();
+        if let Some(status) = Status::from_trailers(&head.headers) {
+            return Ok(GrpcAnswer { status, message: Bytes::new(), headers: head.headers });
+        }
+        if head.status != StatusCode::OK {
+            let status = Status::new(
+                Code::from_http(head.status),
+                format!("unexpected HTTP status {} from {}", head.status.as_u16(), self.endpoint),
+            );
+            return Ok(GrpcAnswer { status, message: Bytes::new(), headers: head.headers });
+        }
+        let mut deframer = Deframer::new(self.options.max_answer);
+        let mut status = None;
+        let mut seen = false;
+        while let Some(frame) = body.frame().await {
+            match frame.map_err(|error| self.broken(&error))?.into_data() {
+                Ok(data) => {
+                    seen |= !data.is_empty();
+                    deframer.push(data).map_err(|error| self.bad_answer(&error))?;
+                }
+                Err(other) => {
+                    status = other.trailers_ref().and_then(Status::from_trailers).or(status);
+                }
+            }
+        }
+        let status = status.unwrap_or_else(|| Status::new(Code::Unknown, "an answer without grpc-status"));
+        let message = match seen && status.code == Code::Ok {
+            true => self.unpack(deframer, &head.headers)?,
+            false => Bytes::new(),
+        };
+        Ok(GrpcAnswer { status, message, headers: head.headers })
+    }
+
+    fn unpack(&self, deframer: Deframer, headers: &HeaderMap) -> Result<Bytes, ClientError> {
+        let framed = deframer.finish().map_err(|error| self.bad_answer(&error))?;
+        if !framed.packed {
+            return Ok(framed.bytes);
+        }
+        let name = headers.get(ENCODING).and_then(|name| name.to_str().ok()).unwrap_or_default();
+        let bad = |why: String| ClientError::new(Failure::Broken, format!("{}: {why}", self.endpoint));
+        let codec = Codec::from_name(name).flatten();
+        let codec = codec.ok_or_else(|| bad(format!("an answer with unknown grpc-encoding {name:?}")))?;
+        codec.unpack(&framed.bytes, self.options.max_answer).map_err(|error| bad(format!("{error:?}")))
+    }
+
+    fn broken(&self, error: &hyper::Error) -> ClientError {
+        ClientError::new(Failure::Broken, format!("{}: {}", self.endpoint, causes(error)))
+    }
+
+    fn bad_answer(&self, error: &FrameError) -> ClientError {
+        let why = match error {
+            FrameError::Malformed(why) => (*why).to_owned(),
+            FrameError::TooLarge { size, limit } => format!("{size} bytes, the limit is {limit}"),
+        };
+        ClientError::new(Failure::Broken, format!("{}: bad answer: {why}", self.endpoint))
+    }
+}
+
+const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
+/// `grpc-timeout` has at most eight digits.
+fn timeout_value(limit: Duration) -> HeaderValue {
+    let millis = limit.as_millis().max(1);
+    let text = if millis < 100_000_000 {
+        format!("{millis}m")
+    } else {
+        format!("{}S", limit.as_secs().min(99_999_999))
+    };
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("99999999S"))
+}

@@ -1,0 +1,269 @@
+//! Packing and unpacking whole bodies. Unpacking stops at a limit, so that a small body cannot become a
+//! large one in memory.
+
+use std::cell::RefCell;
+use std::io::{self, Read, Write};
+
+use bytes::Bytes;
+use flate2::{Compress, FlushCompress, Status};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How a body is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codec {
+    /// RFC 1952.
+    Gzip,
+    /// RFC 8878.
+    Zstd,
+    /// RFC 1950; HTTP calls it both `deflate` and `zlib`.
+    Zlib,
+    /// Snappy's bare block, as Prometheus remote write and OTLP/HTTP use it.
+    SnappyBlock,
+    /// Snappy's framed stream, as gRPC uses it.
+    SnappyFramed,
+}
+
+/// Why a body could not be unpacked.
+#[derive(Debug, PartialEq, Eq)]
+pub enum UnpackError {
+    /// It would be larger than the limit, in bytes.
+    TooLarge(usize),
+    /// It is not what its encoding says.
+    Corrupt(String),
+}
+
+/// The codings this server takes, as `Accept-Encoding` and `grpc-accept-encoding` list them.
+pub(crate) const ACCEPTED: &str = "gzip, zstd, zlib, deflate, snappy";
+
+impl Codec {
+    /// The codec of a `content-encoding` or `grpc-encoding`: `Some(None)` for no packing, `None` for a name
+    /// that is not known.
+    pub fn from_name(name: &str) -> Option<Option<Self>> {
+        match name.trim().to_ascii_lowercase().as_str() {
+            "" | "identity" | "none" => Some(None),
+            "gzip" => Some(Some(Codec::Gzip)),
+            "zstd" => Some(Some(Codec::Zstd)),
+            "zlib" | "deflate" => Some(Some(Codec::Zlib)),
+            // Peers of both kinds call theirs `snappy`; unpacking tells them apart by the first bytes.
+            "snappy" => Some(Some(Codec::SnappyBlock)),
+            "x-snappy-framed" => Some(Some(Codec::SnappyFramed)),
+            _ => None,
+        }
+    }
+
+    /// Unpacks a whole body of at most `limit` bytes.
+    pub fn unpack(self, packed: &[u8], limit: usize) -> Result<Bytes, UnpackError> {
+        match self {
+            Codec::Gzip => {
+                // The last member's size, modulo 2^32, stands at the end: a hint that may lie.
+                let hint = packed.last_chunk().map_or(0, |size| u32::from_le_bytes(*size) as usize);
+                read(flate2::bufread::MultiGzDecoder::new(packed), hint, limit)
+            }
+            Codec::Zlib => read(flate2::bufread::ZlibDecoder::new(packed), packed.len() * 4, limit),
+            Codec::Zstd => {
+                let corrupt = |error: io::Error| UnpackError::Corrupt(error.to_string());
+                let mut decoder = zstd::Decoder::with_buffer(packed).map_err(corrupt)?;
+                // A frame says how much history it needs; 8 MiB is what usual encoders ask for at most.
+                decoder.window_log_max(limit.max(8 << 20).ilog2()).map_err(corrupt)?;
+                read(decoder, packed.len() * 4, limit)
+            }
+            // A framed stream of nothing is nothing.
+            Codec::SnappyBlock | Codec::SnappyFramed if packed.is_empty() => Ok(Bytes::new()),
+            Codec::SnappyBlock | Codec::SnappyFramed if packed.starts_with(b"\xff\x06\0\0sNaPpY") => {
+                read(snap::read::FrameDecoder::new(packed), packed.len() * 4, limit)
+            }
+            Codec::SnappyBlock | Codec::SnappyFramed => {
+                let corrupt = |error: snap::Error| UnpackError::Corrupt(error.to_string());
+                if snap::raw::decompress_len(packed).map_err(corrupt)? > limit {
+                    return Err(UnpackError::TooLarge(limit));
+                }
+                Ok(snap::raw::Decoder::new().decompress_vec(packed).map_err(corrupt)?.into())
+            }
+        }
+    }
+
+    /// Packs a whole body. `level` is the codec's own number; `None` takes the fast one (1 for gzip, zlib
+    /// and zstd: on telemetry, higher levels cost more time than they save bytes).
+    pub fn pack(self, plain: &[u8], level: Option<i32>) -> io::Result<Bytes> {
+        match self {
+            Codec::Gzip => gzip(plain, deflate_level(level)),
+            Codec::Zlib => {
+                let level = flate2::Compression::new(deflate_level(level));
+                let mut encoder = flate2::write::ZlibEncoder::new(Vec::with_capacity(plain.len() / 4), level);
+                encoder.write_all(plain)?;
+                Ok(encoder.finish()?.into())
+            }
+            Codec::Zstd => zstd(plain, level.unwrap_or(1)),
+            Codec::SnappyBlock => {
+                Ok(snap::raw::Encoder::new().compress_vec(plain).map_err(io::Error::other)?.into())
+            }
+            Codec::SnappyFramed => {
+                let mut encoder = snap::write::FrameEncoder::new(Vec::with_capacity(plain.len() / 2));
+                encoder.write_all(plain)?;
+                Ok(encoder.into_inner().map_err(|error| io::Error::other(error.to_string()))?.into())
+            }
+        }
+    }
+}
+
+/// The `compression` key of a client, with the Collector's values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Not packed.
+    #[serde(alias = "")]
+    None,
+    /// gzip, which every OTLP server must understand.
+    #[default]
+    Gzip,
+    /// Zstandard: faster than gzip and smaller.
+    Zstd,
+    /// Snappy: fastest, largest.
+    Snappy,
+    /// zlib (HTTP only).
+    Zlib,
+    /// The same as `zlib` (HTTP only).
+    Deflate,
+}
+
+impl Compression {
+    /// The codec and the `content-encoding` for HTTP.
+    pub fn http(self) -> Option<(Codec, &'static str)> {
+        match self {
+            Compression::None => None,
+            Compression::Gzip => Some((Codec::Gzip, "gzip")),
+            Compression::Zstd => Some((Codec::Zstd, "zstd")),
+            Compression::Snappy => Some((Codec::SnappyBlock, "snappy")),
+            Compression::Zlib => Some((Codec::Zlib, "zlib")),
+            Compression::Deflate => Some((Codec::Zlib, "deflate")),
+        }
+    }
+
+    /// The codec and the `grpc-encoding`; an error names a value that gRPC does not have.
+    pub fn grpc(self) -> Result<Option<(Codec, &'static str)>, String> {
+        match self {
+            Compression::Snappy => Ok(Some((Codec::SnappyFramed, "snappy"))),
+            Compression::Zlib | Compression::Deflate => Err(format!(
+                "unsupported compression type {:?}: gRPC has none, gzip, zstd, snappy",
+                if self == Compression::Zlib { "zlib" } else { "deflate" }
+            )),
+            other => Ok(other.http()),
+        }
+    }
+}
+
+fn deflate_level(level: Option<i32>) -> u32 {
+    level.and_then(|level| u32::try_from(level).ok()).unwrap_or(1).min(9)
+}
+
+fn read(reader: impl Read, hint: usize, limit: usize) -> Result<Bytes, UnpackError> {
+    // One byte more than allowed tells a body that fits from one that does not; one more spares
+    // `read_to_end` a doubling when the hint was exact.
+    let mut plain = Vec::with_capacity(hint.min(limit) + 2);
+    let size = reader
+        .take(limit as u64 + 1)
+        .read_to_end(&mut plain)
+        .map_err(|error| UnpackError::Corrupt(error.to_string()))?;
+    if size > limit { Err(UnpackError::TooLarge(limit)) } else { Ok(plain.into()) }
+}
+
+thread_local! {
+    // A deflate state is 256 KiB and a zstd one more: made once a thread, not once a request.
+    static GZIP: RefCell<Option<(u32, Compress)>> = const { RefCell::new(None) };
+    static ZSTD: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn gzip(plain: &[u8], level: u32) -> io::Result<Bytes> {
+    GZIP.with_borrow_mut(|slot| {
+        if slot.as_ref().is_none_or(|(of, _)| *of != level) {
+            *slot = Some((level, Compress::new_gzip(flate2::Compression::new(level), 15)));
+        }
+        let Some((_, state)) = slot else { return Err(io::Error::other("no deflate state")) };
+        state.reset();
+        let mut packed = Vec::with_capacity(plain.len() / 4 + 64);
+        let mut rest = plain;
+        loop {
+            let before = state.total_in();
+            let status =
+                state.compress_vec(rest, &mut packed, FlushCompress::Finish).map_err(io::Error::other)?;
+            rest = &rest[(state.total_in() - before) as usize..];
+            match status {
+                Status::StreamEnd => return Ok(packed.into()),
+                _ => packed.reserve(packed.capacity().max(1024)),
+            }
+        }
+    })
+}
+
+fn zstd(plain: &[u8], level: i32) -> io::Result<Bytes> {
+    ZSTD.with_borrow_mut(|slot| {
+        let state = match slot {
+            Some(state) => state,
+            None => slot.insert(zstd::bulk::Compressor::new(level)?),
+        };
+        state.set_compression_level(level)?;
+        let mut packed = state.compress(plain)?;
+        packed.shrink_to_fit(); // it was sized for the worst case
+        Ok(packed.into())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CODECS: [Codec; 5] =
+        [Codec::Gzip, Codec::Zstd, Codec::Zlib, Codec::SnappyBlock, Codec::SnappyFramed];
+
+    fn plain() -> Vec<u8> {
+        (0..100_000u32).flat_map(|i| (i.wrapping_mul(2_654_435_761) >> 20).to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn what_is_packed_comes_back_also_with_a_used_state_and_another_level() {
+        for codec in CODECS {
+            for level in [None, Some(6), None] {
+                for plain in [&plain()[..], b"", b"x"] {
+                    let packed = codec.pack(plain, level).unwrap();
+                    assert_eq!(codec.unpack(&packed, plain.len()).unwrap(), plain, "{codec:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_stopped_at_the_limit() {
+        let zeros = vec![0; 50 << 20];
+        for codec in CODECS {
+            let bomb = codec.pack(&zeros, Some(6)).unwrap();
+            assert!(bomb.len() < 3 << 20);
+            assert_eq!(codec.unpack(&bomb, 1 << 20), Err(UnpackError::TooLarge(1 << 20)), "{codec:?}");
+        }
+    }
+
+    #[test]
+    fn gzip_members_in_a_row_are_one_body() {
+        let mut packed = Codec::Gzip.pack(b"one ", None).unwrap().to_vec();
+        packed.extend_from_slice(&Codec::Gzip.pack(b"two", None).unwrap());
+        assert_eq!(Codec::Gzip.unpack(&packed, 100).unwrap(), "one two");
+    }
+
+    #[test]
+    fn cut_or_foreign_bodies_are_corrupt() {
+        for codec in CODECS {
+            let packed = codec.pack(&plain(), None).unwrap();
+            let cut = codec.unpack(&packed[..packed.len() / 2], 1 << 20);
+            assert!(matches!(cut, Err(UnpackError::Corrupt(_))), "{codec:?}: {cut:?}");
+        }
+        assert!(matches!(Codec::Gzip.unpack(b"hello", 10), Err(UnpackError::Corrupt(_))));
+    }
+
+    #[test]
+    fn both_kinds_of_snappy_are_read_under_its_name() {
+        let codec = Codec::from_name("snappy").unwrap().unwrap();
+        for writer in [Codec::SnappyBlock, Codec::SnappyFramed] {
+            assert_eq!(codec.unpack(&writer.pack(b"hello", None).unwrap(), 5).unwrap(), "hello");
+        }
+    }
+}

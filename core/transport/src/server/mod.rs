@@ -1,0 +1,120 @@
+//! A server: one listener that speaks HTTP/1.1, HTTP/2 and gRPC, plain or by TLS, and hands whole requests
+//! to a handler.
+//!
+//! It knows paths, headers and bytes, nothing of telemetry: the handler says which paths there are and what
+//! becomes of a body.
+
+mod answer;
+mod connection;
+mod listener;
+mod read;
+mod service;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::HeaderMap;
+
+use crate::settings::KeepaliveServerParameters;
+use crate::status::Status;
+
+pub use listener::{BindError, Listener, Server};
+
+/// What a listener takes.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// gRPC, if it is spoken here: the largest message in bytes, packed or not.
+    pub grpc: Option<usize>,
+    /// Plain HTTP, if it is spoken here: the largest body in bytes, packed or not.
+    pub http: Option<usize>,
+    /// TLS, or plain text.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Requests at once on one HTTP/2 connection; without it the HTTP stack's default (200).
+    pub max_concurrent_streams: Option<u32>,
+    /// Pings and age of connections.
+    pub keepalive: KeepaliveServerParameters,
+}
+
+/// The protocols to offer in a TLS handshake.
+pub const ALPN: [&str; 2] = ["h2", "http/1.1"];
+/// The Collector's default for the largest gRPC message: 4 MiB.
+pub const GRPC_MESSAGE_LIMIT: usize = 4 << 20;
+/// The Collector's default for the largest HTTP body: 20 MiB.
+pub const HTTP_BODY_LIMIT: usize = 20 << 20;
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            grpc: Some(GRPC_MESSAGE_LIMIT),
+            http: Some(HTTP_BODY_LIMIT),
+            tls: None,
+            max_concurrent_streams: None,
+            keepalive: KeepaliveServerParameters::default(),
+        }
+    }
+}
+
+/// How a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// gRPC; the path is `/package.Service/Method`.
+    Grpc,
+    /// A POST by HTTP.
+    Http,
+}
+
+impl Protocol {
+    /// `grpc` or `http`, as the Collector's `transport` attribute has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Protocol::Grpc => "grpc",
+            Protocol::Http => "http",
+        }
+    }
+}
+
+/// A whole request.
+#[derive(Debug)]
+pub struct Request<R> {
+    /// What the handler made of the path.
+    pub route: R,
+    /// How it came.
+    pub protocol: Protocol,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// How long the client waits, if it says so (`grpc-timeout`).
+    pub timeout: Option<Duration>,
+    /// The message, unpacked and in one piece.
+    pub body: Bytes,
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Taken; the bytes are the answer's message (empty for an OTLP answer without a partial success).
+    Ok(Bytes),
+    /// Not taken.
+    Refused(Status),
+}
+
+/// Takes requests.
+pub trait Handler: Send + Sync + 'static {
+    /// What a path means, such as the signal that comes on it.
+    type Route: Copy + Send;
+
+    /// What this path means; `None` when nothing is served there. Asked before the body is read.
+    fn route(&self, protocol: Protocol, path: &str) -> Option<Self::Route>;
+
+    /// Takes a request. The future is dropped when the client goes away first.
+    fn handle(&self, request: Request<Self::Route>) -> BoxFuture<'_, Reply>;
+
+    /// Told of every request that the transport refuses by itself (too large, undecodable), for counting.
+    fn refused(&self, route: Self::Route, status: &Status) {
+        let _ = (route, status);
+    }
+}

@@ -1,0 +1,141 @@
+//! A request's body in one piece, unpacked, within its limit.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, HeaderName};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+
+use crate::code::Code;
+use crate::compression::{ACCEPTED, Codec, UnpackError};
+use crate::deframe::{COPY_BELOW, Deframer, FrameError};
+use crate::status::Status;
+
+pub(super) const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+
+/// Why a body was not read.
+#[derive(Debug)]
+pub(super) enum Unread {
+    TooLarge(Status),
+    UnknownEncoding(Status),
+    Malformed(Status),
+}
+
+impl Unread {
+    pub fn status(&self) -> &Status {
+        match self {
+            Unread::TooLarge(status) | Unread::UnknownEncoding(status) | Unread::Malformed(status) => status,
+        }
+    }
+
+    fn malformed(message: impl Into<String>) -> Self {
+        Unread::Malformed(Status::new(Code::InvalidArgument, message))
+    }
+
+    fn too_large(message: String) -> Self {
+        Unread::TooLarge(Status::new(Code::ResourceExhausted, message))
+    }
+}
+
+/// The one message of a unary gRPC call.
+pub(super) async fn grpc(headers: &HeaderMap, mut body: Incoming, limit: usize) -> Result<Bytes, Unread> {
+    let codec = codec(headers, &GRPC_ENCODING)?;
+    let mut deframer = Deframer::new(limit);
+    while let Some(chunk) = next(&mut body).await? {
+        deframer.push(chunk).map_err(framing)?;
+    }
+    let framed = deframer.finish().map_err(framing)?;
+    match (framed.packed, codec) {
+        (false, _) => Ok(framed.bytes),
+        (true, Some(codec)) => codec.unpack(&framed.bytes, limit).map_err(unpacking),
+        (true, None) => Err(Unread::malformed("a packed gRPC message without grpc-encoding")),
+    }
+}
+
+fn framing(error: FrameError) -> Unread {
+    match error {
+        FrameError::Malformed(message) => Unread::malformed(message),
+        FrameError::TooLarge { size, limit } => Unread::too_large(format!(
+            "received message larger than max ({size} vs. {limit} bytes): send smaller batches or raise \
+             max_recv_msg_size_mib"
+        )),
+    }
+}
+
+/// The body of an HTTP request.
+pub(super) async fn http(headers: &HeaderMap, mut body: Incoming, limit: usize) -> Result<Bytes, Unread> {
+    let codec = codec(headers, &CONTENT_ENCODING)?;
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit {
+        drain(body, limit);
+        return Err(unpacking(UnpackError::TooLarge(limit)));
+    }
+    let mut whole = Bytes::new();
+    let mut copy = BytesMut::new();
+    while let Some(chunk) = next(&mut body).await? {
+        if copy.len() + whole.len() + chunk.len() > limit {
+            drain(body, limit);
+            return Err(unpacking(UnpackError::TooLarge(limit)));
+        }
+        if copy.is_empty() && whole.is_empty() && (chunk.len() >= announced.max(COPY_BELOW)) {
+            whole = chunk;
+            continue;
+        }
+        if copy.is_empty() {
+            copy.reserve(announced.max(whole.len() + chunk.len()));
+            copy.extend_from_slice(&std::mem::take(&mut whole));
+        }
+        copy.extend_from_slice(&chunk);
+    }
+    let packed = if copy.is_empty() { whole } else { copy.freeze() };
+    match codec {
+        Some(codec) => codec.unpack(&packed, limit).map_err(unpacking),
+        None => Ok(packed),
+    }
+}
+
+fn unpacking(error: UnpackError) -> Unread {
+    match error {
+        UnpackError::TooLarge(limit) => {
+            Unread::too_large(format!("request body too large: the limit is {limit} bytes unpacked"))
+        }
+        UnpackError::Corrupt(why) => {
+            Unread::malformed(format!("the body is not what its encoding says: {why}"))
+        }
+    }
+}
+
+fn codec(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Codec>, Unread> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let text = String::from_utf8_lossy(value.as_bytes());
+    Codec::from_name(&text).ok_or_else(|| {
+        let message = format!("unsupported {name} {text:?}, supported: {ACCEPTED}");
+        Unread::UnknownEncoding(Status::new(Code::Unimplemented, message))
+    })
+}
+
+async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Unread> {
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Unread::malformed(format!("the body broke off: {error}")))?;
+        if let Ok(data) = frame.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
+}
+
+/// Goes on reading a refused HTTP body for a while: a socket closed over unread bytes is reset, and the
+/// client would see that in place of the answer.
+fn drain(mut body: Incoming, limit: usize) {
+    tokio::spawn(tokio::time::timeout(Duration::from_secs(5), async move {
+        let mut left = limit;
+        while let Ok(Some(chunk)) = next(&mut body).await {
+            match left.checked_sub(chunk.len()) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    }));
+}

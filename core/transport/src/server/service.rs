@@ -1,0 +1,146 @@
+//! From a request's head to its answer.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method, StatusCode, Version};
+use hyper::body::Incoming;
+
+use super::answer::{self, Answer};
+use super::read::{self, Unread};
+use super::{Handler, Protocol, Reply, Request, ServerOptions};
+use crate::code::Code;
+use crate::status::Status;
+
+pub(super) async fn answer<H: Handler>(
+    request: http::Request<Incoming>,
+    peer: SocketAddr,
+    options: &ServerOptions,
+    handler: &H,
+) -> Result<Answer, Infallible> {
+    let grpc = options.grpc.filter(|_| is_grpc(request.headers()) && request.version() == Version::HTTP_2);
+    Ok(match (grpc, options.http) {
+        (Some(limit), _) => grpc_call(request, peer, limit, handler).await,
+        (None, Some(limit)) => http_post(request, peer, limit, handler).await,
+        (None, None) => answer::text(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "415 this port speaks gRPC only: content-type application/grpc on HTTP/2",
+        ),
+    })
+}
+
+async fn grpc_call<H: Handler>(
+    request: http::Request<Incoming>,
+    peer: SocketAddr,
+    limit: usize,
+    handler: &H,
+) -> Answer {
+    let (head, body) = request.into_parts();
+    let path = head.uri.path();
+    let Some(route) = handler.route(Protocol::Grpc, path) else {
+        return answer::grpc_refusal(&Status::new(Code::Unimplemented, format!("unknown service {path}")));
+    };
+    let body = match read::grpc(&head.headers, body, limit).await {
+        Ok(body) => body,
+        Err(unread) => {
+            handler.refused(route, unread.status());
+            return answer::grpc_refusal(unread.status());
+        }
+    };
+    let timeout = grpc_timeout(&head.headers);
+    let request = Request { route, protocol: Protocol::Grpc, headers: head.headers, peer, timeout, body };
+    match handler.handle(request).await {
+        Reply::Ok(message) => answer::grpc(message),
+        Reply::Refused(status) => answer::grpc_refusal(&status),
+    }
+}
+
+async fn http_post<H: Handler>(
+    request: http::Request<Incoming>,
+    peer: SocketAddr,
+    limit: usize,
+    handler: &H,
+) -> Answer {
+    let (head, body) = request.into_parts();
+    let Some(route) = handler.route(Protocol::Http, head.uri.path()) else {
+        return answer::text(StatusCode::NOT_FOUND, "404 page not found");
+    };
+    if head.method != Method::POST {
+        return answer::method_not_allowed();
+    }
+    match content_type(&head.headers) {
+        "application/x-protobuf" => {}
+        "application/json" => return answer::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, NO_JSON),
+        _ => return answer::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED),
+    }
+    let body = match read::http(&head.headers, body, limit).await {
+        Ok(body) => body,
+        Err(unread) => {
+            handler.refused(route, unread.status());
+            let code = match unread {
+                Unread::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+                Unread::UnknownEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                Unread::Malformed(_) => StatusCode::BAD_REQUEST,
+            };
+            return answer::http_refusal(code, unread.status());
+        }
+    };
+    let request =
+        Request { route, protocol: Protocol::Http, headers: head.headers, peer, timeout: None, body };
+    match handler.handle(request).await {
+        Reply::Ok(message) => answer::http(message),
+        Reply::Refused(status) => answer::http_refusal(status.code.to_http(), &status),
+    }
+}
+
+const UNSUPPORTED: &str = "415 unsupported media type, supported: [application/x-protobuf]";
+const NO_JSON: &str = "415 unsupported media type, supported: [application/x-protobuf]; OTLP/JSON is not \
+                       taken yet: set the sender's protocol to http/protobuf";
+
+/// The media type without its parameters.
+fn content_type(headers: &HeaderMap) -> &str {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim()
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    matches!(content_type(headers), "application/grpc" | "application/grpc+proto")
+}
+
+/// `grpc-timeout`: up to eight digits and a unit.
+fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let number: u64 = number.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(number.checked_mul(3600)?),
+        "M" => Duration::from_secs(number.checked_mul(60)?),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grpc_timeouts_are_read_with_their_units() {
+        let read = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-timeout", text.parse().unwrap());
+            grpc_timeout(&headers)
+        };
+        assert_eq!(read("2H"), Some(Duration::from_secs(7200)));
+        assert_eq!(read("3M"), Some(Duration::from_secs(180)));
+        assert_eq!(read("100m"), Some(Duration::from_millis(100)));
+        assert_eq!(read("5"), None);
+        assert_eq!(read(""), None);
+        assert_eq!(read("18446744073709551615H"), None);
+    }
+}

@@ -1,0 +1,122 @@
+//! Settings that receivers, exporters and extensions share, with the Collector's keys and defaults.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Serialize, Deserialize, JsonSchema)]
+pub enum TlsVersion {
+    /// TLS 1.2.
+    #[serde(rename = "1.2")]
+    V1_2,
+    /// TLS 1.3.
+    #[serde(rename = "1.3")]
+    V1_3,
+}
+
+/// `tls` of a client.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsClient {
+    /// No TLS at all. An `https://` endpoint overrides it.
+    pub insecure: bool,
+    /// TLS, but the server's certificate is not checked.
+    pub insecure_skip_verify: bool,
+    /// The name that the server's certificate must have; without it the endpoint's host.
+    pub server_name_override: Option<String>,
+    /// PEM file of the certificate authorities to trust; without it those of the system.
+    pub ca_file: Option<String>,
+    /// Trust the system's authorities beside those of `ca_file`.
+    pub include_system_ca_certs_pool: bool,
+    /// PEM file of the client's certificate chain, for servers that ask for one.
+    pub cert_file: Option<String>,
+    /// PEM file of the client's private key.
+    pub key_file: Option<String>,
+    /// The lowest version of TLS to speak: `1.2` (the default) or `1.3`.
+    pub min_version: Option<TlsVersion>,
+    /// The highest version of TLS to speak; without it 1.3.
+    pub max_version: Option<TlsVersion>,
+}
+
+/// `tls` of a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsServer {
+    /// PEM file of the certificate chain.
+    pub cert_file: Option<String>,
+    /// PEM file of the private key.
+    pub key_file: Option<String>,
+    /// PEM file of the authorities that clients' certificates must come from. With it, clients must show one.
+    pub client_ca_file: Option<String>,
+    /// The lowest version of TLS to speak: `1.2` (the default) or `1.3`.
+    pub min_version: Option<TlsVersion>,
+    /// The highest version of TLS to speak; without it 1.3.
+    pub max_version: Option<TlsVersion>,
+}
+
+/// `keepalive` of a gRPC client. Off when it is not named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeepaliveClient {
+    /// Silence after which the server is pinged.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub time: Duration,
+    /// How long the answer to a ping may take before the connection is closed.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub timeout: Duration,
+    /// Ping also while no request is under way.
+    pub permit_without_stream: bool,
+}
+
+impl Default for KeepaliveClient {
+    fn default() -> Self {
+        Self { time: Duration::from_secs(10), timeout: Duration::from_secs(10), permit_without_stream: false }
+    }
+}
+
+/// `keepalive` of a gRPC server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeepaliveServer {
+    /// What the server does to keep connections alive, and when it ends them.
+    pub server_parameters: KeepaliveServerParameters,
+}
+
+/// `keepalive.server_parameters` of a gRPC server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeepaliveServerParameters {
+    /// Age at which a connection is asked to close, so that clients behind a balancer spread anew; without
+    /// it never.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "Option<String>")]
+    pub max_connection_age: Option<Duration>,
+    /// How long requests under way may then take before the connection is cut; without it for ever.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "Option<String>")]
+    pub max_connection_age_grace: Option<Duration>,
+    /// Silence after which a client is pinged.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub time: Duration,
+    /// How long the answer to a ping may take before the connection is closed.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub timeout: Duration,
+}
+
+impl Default for KeepaliveServerParameters {
+    fn default() -> Self {
+        // The defaults of grpc-go, which the Collector takes over.
+        Self {
+            max_connection_age: None,
+            max_connection_age_grace: None,
+            time: Duration::from_secs(2 * 60 * 60),
+            timeout: Duration::from_secs(20),
+        }
+    }
+}
