@@ -4,13 +4,17 @@
 //! handed in, in nanoseconds since the Unix epoch; nothing here knows of tasks, acks or configuration.
 
 mod counter;
+mod distribution;
 mod histogram;
+mod identity;
 mod map;
 mod sliding;
 mod window;
 
 pub use counter::{Change, Counter};
+pub use distribution::{ExplicitCounter, ExponentialCounter};
 pub use histogram::{Buckets, Explicit, Histogram, MAX_BUCKETS, MAX_SCALE, MIN_SCALE, Range, relative_error};
+pub use identity::Identity;
 pub use map::SeriesMap;
 pub use sliding::{PARTS, Sliding};
 pub use window::{Growth, Window};

@@ -166,6 +166,12 @@ impl Histogram {
         self.merge(&taken);
     }
 
+    /// Narrows the range of the values by what else is known of it.
+    pub(crate) fn narrow(&mut self, min: Option<f64>, max: Option<f64>) {
+        self.min = min.map_or(self.min, |min| self.min.max(min));
+        self.max = max.map_or(self.max, |max| self.max.min(max));
+    }
+
     /// Makes it coarser, down to `scale`; never finer.
     pub fn coarsen(&mut self, scale: i32) {
         let by = self.scale - scale.max(MIN_SCALE);
