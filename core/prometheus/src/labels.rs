@@ -23,17 +23,22 @@ struct Entry {
 }
 
 /// Labels in one text buffer that is reused from point to point. Push, then [`Labels::finish`], then read.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Labels {
     text: String,
     entries: Vec<Entry>,
 }
 
-/// Where [`Labels::rewind`] goes back to.
-#[derive(Debug, Clone, Copy)]
-pub struct Mark {
-    text: usize,
-    entries: usize,
+impl Clone for Labels {
+    fn clone(&self) -> Self {
+        Self { text: self.text.clone(), entries: self.entries.clone() }
+    }
+
+    // What a derive would not do: a series' labels are made from their point's in the memory of the last.
+    fn clone_from(&mut self, source: &Self) {
+        self.text.clone_from(&source.text);
+        self.entries.clone_from(&source.entries);
+    }
 }
 
 impl Labels {
@@ -41,18 +46,6 @@ impl Labels {
     pub fn clear(&mut self) {
         self.text.clear();
         self.entries.clear();
-    }
-
-    /// A place to come back to; only valid before [`Labels::finish`].
-    #[must_use]
-    pub fn mark(&self) -> Mark {
-        Mark { text: self.text.len(), entries: self.entries.len() }
-    }
-
-    /// Forgets what was pushed after the mark.
-    pub fn rewind(&mut self, mark: Mark) {
-        self.text.truncate(mark.text);
-        self.entries.truncate(mark.entries);
     }
 
     /// Adds a label. An empty value is no label.
@@ -86,14 +79,6 @@ impl Labels {
         } else {
             self.entries.push(Entry { name: start..middle, value: middle..end, rank });
         }
-    }
-
-    /// A finished copy of these labels: sorted by name, each name once.
-    #[must_use]
-    pub fn finished(&self) -> Self {
-        let mut copy = self.clone();
-        copy.finish();
-        copy
     }
 
     /// Sorts by name and settles collisions.
@@ -190,16 +175,5 @@ mod tests {
             (Rank::External, "zone", "eu"),
         ]);
         assert_eq!(got, owned(&[("job", "svc"), ("le", "+Inf"), ("zone", "eu")]));
-    }
-
-    #[test]
-    fn rewinding_forgets_only_what_came_after_the_mark() {
-        let mut labels = Labels::default();
-        labels.push(Rank::Attribute, "a", "1");
-        let mark = labels.mark();
-        labels.push(Rank::Series, "le", "5");
-        assert_eq!(labels.finished().get("le"), Some("5"));
-        labels.rewind(mark);
-        assert_eq!(labels.finished().iter().collect::<Vec<_>>(), [("a", "1")]);
     }
 }

@@ -6,12 +6,16 @@
 pub mod labels;
 pub mod name;
 pub mod native;
+#[cfg(test)]
+mod oracle;
 pub mod text;
+pub mod translate;
 pub mod unit;
 pub mod write;
 
 pub use labels::{Labels, Rank};
 pub use name::{Kind, Namer, Strategy};
+pub use translate::{Dropped, ResourceLabels, Settings, Translated, Translator};
 
 /// The NaN bit pattern that ends a series in Prometheus. No measured NaN may carry it.
 pub const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;

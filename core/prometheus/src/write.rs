@@ -77,23 +77,39 @@ impl SeriesSet {
         &mut self.series[at]
     }
 
-    /// The series in the order first seen; each one's samples by time, the later of two with one time kept.
+    /// The series in the order first seen, each one's samples by time. Of samples with one time the last stays;
+    /// of the others those that said something else are given back by their points (they are lost).
     #[must_use]
-    pub fn into_sorted(self) -> Vec<Series> {
+    pub fn into_sorted(self) -> (Vec<Series>, Vec<u32>) {
+        let mut lost = Vec::new();
         let mut all = self.series;
         for series in &mut all {
-            sort_unique(&mut series.samples, |s| s.timestamp_ms);
-            sort_unique(&mut series.histograms, |h| h.histogram.timestamp_ms);
+            let same = |a: &Sample, b: &Sample| a.value.to_bits() == b.value.to_bits();
+            sort_unique(&mut series.samples, |s| (s.timestamp_ms, s.point), same, &mut lost);
+            let same = |a: &HistogramSample, b: &HistogramSample| a.histogram == b.histogram;
+            sort_unique(&mut series.histograms, |h| (h.histogram.timestamp_ms, h.point), same, &mut lost);
         }
-        all
+        (all, lost)
     }
 }
 
-/// Sorts by time; of equals the last one pushed wins.
-fn sort_unique<T>(items: &mut Vec<T>, time: impl Fn(&T) -> i64) {
+/// Sorts by time; of one time the last pushed stays.
+fn sort_unique<T>(
+    items: &mut Vec<T>,
+    time_and_point: impl Fn(&T) -> (i64, u32),
+    same: impl Fn(&T, &T) -> bool,
+    lost: &mut Vec<u32>,
+) {
     items.reverse();
-    items.sort_by_key(&time);
-    items.dedup_by_key(|item| time(item));
+    items.sort_by_key(|item| time_and_point(item).0);
+    items.dedup_by(|later, kept| {
+        let (time, point) = time_and_point(later);
+        let twin = time == time_and_point(kept).0;
+        if twin && !same(later, kept) {
+            lost.push(point);
+        }
+        twin
+    });
 }
 
 #[cfg(test)]

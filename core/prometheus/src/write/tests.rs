@@ -3,95 +3,7 @@ use prost::Message;
 use super::{HistogramSample, Metadata, MetadataType, Sample, SeriesSet, Writer, compress};
 use crate::labels::{Labels, Rank};
 use crate::native::{Exponential, NativeHistogram};
-
-/// The oracle: the same messages by derive.
-mod oracle {
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub struct WriteRequest {
-        #[prost(message, repeated, tag = "1")]
-        pub timeseries: Vec<TimeSeries>,
-        #[prost(message, repeated, tag = "3")]
-        pub metadata: Vec<MetricMetadata>,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub struct TimeSeries {
-        #[prost(message, repeated, tag = "1")]
-        pub labels: Vec<Label>,
-        #[prost(message, repeated, tag = "2")]
-        pub samples: Vec<Sample>,
-        #[prost(message, repeated, tag = "4")]
-        pub histograms: Vec<Histogram>,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Label {
-        #[prost(string, tag = "1")]
-        pub name: String,
-        #[prost(string, tag = "2")]
-        pub value: String,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Sample {
-        #[prost(double, tag = "1")]
-        pub value: f64,
-        #[prost(int64, tag = "2")]
-        pub timestamp: i64,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Histogram {
-        #[prost(oneof = "Count", tags = "1, 2")]
-        pub count: Option<Count>,
-        #[prost(double, tag = "3")]
-        pub sum: f64,
-        #[prost(sint32, tag = "4")]
-        pub schema: i32,
-        #[prost(double, tag = "5")]
-        pub zero_threshold: f64,
-        #[prost(oneof = "ZeroCount", tags = "6, 7")]
-        pub zero_count: Option<ZeroCount>,
-        #[prost(message, repeated, tag = "8")]
-        pub negative_spans: Vec<BucketSpan>,
-        #[prost(sint64, repeated, tag = "9")]
-        pub negative_deltas: Vec<i64>,
-        #[prost(message, repeated, tag = "11")]
-        pub positive_spans: Vec<BucketSpan>,
-        #[prost(sint64, repeated, tag = "12")]
-        pub positive_deltas: Vec<i64>,
-        #[prost(int64, tag = "15")]
-        pub timestamp: i64,
-    }
-    #[derive(Clone, PartialEq, prost::Oneof)]
-    pub enum Count {
-        #[prost(uint64, tag = "1")]
-        Int(u64),
-        #[prost(double, tag = "2")]
-        Float(f64),
-    }
-    #[derive(Clone, PartialEq, prost::Oneof)]
-    pub enum ZeroCount {
-        #[prost(uint64, tag = "6")]
-        Int(u64),
-        #[prost(double, tag = "7")]
-        Float(f64),
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub struct BucketSpan {
-        #[prost(sint32, tag = "1")]
-        pub offset: i32,
-        #[prost(uint32, tag = "2")]
-        pub length: u32,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub struct MetricMetadata {
-        #[prost(int32, tag = "1")]
-        pub kind: i32,
-        #[prost(string, tag = "2")]
-        pub metric_family_name: String,
-        #[prost(string, tag = "4")]
-        pub help: String,
-        #[prost(string, tag = "5")]
-        pub unit: String,
-    }
-}
+use crate::oracle;
 
 fn labels(pairs: &[(&str, &str)]) -> Labels {
     let mut labels = Labels::default();
@@ -128,7 +40,7 @@ fn a_message_reads_back_as_what_was_gathered() {
     let histogram = NativeHistogram::from_exponential(&point).unwrap();
     set.histogram(&b, HistogramSample { histogram, point: 0 });
     let mut writer = Writer::new(usize::MAX);
-    for series in set.into_sorted() {
+    for series in set.into_sorted().0 {
         assert!(writer.series(&series).is_none());
     }
     let help =
@@ -158,10 +70,11 @@ fn a_message_reads_back_as_what_was_gathered() {
 fn a_series_samples_are_ordered_and_a_time_occurs_once() {
     let mut set = SeriesSet::default();
     let a = labels(&[("__name__", "a")]);
-    for (time, value) in [(30, 1.0), (10, 2.0), (30, 3.0), (20, 4.0)] {
-        set.sample(&a, sample(time, value));
+    for (point, (time, value)) in (0..).zip([(30, 1.0), (10, 2.0), (30, 3.0), (20, 4.0), (20, 4.0)]) {
+        set.sample(&a, Sample { timestamp_ms: time, value, point });
     }
-    let all = set.into_sorted();
+    let (all, lost) = set.into_sorted();
+    assert_eq!(lost, [0], "a twin that says the same is not lost");
     assert_eq!(all.len(), 1);
     let got: Vec<_> = all[0].samples.iter().map(|s| (s.timestamp_ms, s.value)).collect();
     assert_eq!(got, [(10, 2.0), (20, 4.0), (30, 3.0)], "the later of two with one time wins");
@@ -174,7 +87,7 @@ fn messages_are_cut_at_the_limit_between_series() {
         set.sample(&labels(&[("__name__", "m"), ("i", &i.to_string())]), sample(i, 1.0));
     }
     let mut writer = Writer::new(200);
-    let mut messages: Vec<_> = set.into_sorted().iter().filter_map(|s| writer.series(s)).collect();
+    let mut messages: Vec<_> = set.into_sorted().0.iter().filter_map(|s| writer.series(s)).collect();
     messages.extend(writer.finish());
     assert!(messages.len() > 10 && messages.iter().all(|m| m.len() <= 200));
     let series: usize =
@@ -191,7 +104,7 @@ fn a_series_larger_than_the_limit_goes_alone() {
         }
     }
     let mut writer = Writer::new(100);
-    let mut messages: Vec<_> = set.into_sorted().iter().filter_map(|s| writer.series(s)).collect();
+    let mut messages: Vec<_> = set.into_sorted().0.iter().filter_map(|s| writer.series(s)).collect();
     messages.extend(writer.finish());
     assert_eq!(messages.len(), 3);
 }
