@@ -4,10 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Template;
 
 /// How a value is compared with a threshold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Op {
     /// `>`
     Greater,
@@ -63,6 +66,20 @@ impl FromStr for Op {
             "!=" => Op::NotEqual,
             _ => return Err(format!("unknown operator {text:?}: use one of {}", Op::NAMES.join(" "))),
         })
+    }
+}
+
+impl TryFrom<String> for Op {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Op> for String {
+    fn from(op: Op) -> Self {
+        op.to_string()
     }
 }
 

@@ -8,6 +8,7 @@ mod distribution;
 mod histogram;
 mod identity;
 mod map;
+mod pattern;
 mod sliding;
 mod window;
 
@@ -16,5 +17,6 @@ pub use distribution::{ExplicitCounter, ExponentialCounter};
 pub use histogram::{Buckets, Explicit, Histogram, MAX_BUCKETS, MAX_SCALE, MIN_SCALE, Range, relative_error};
 pub use identity::Identity;
 pub use map::SeriesMap;
+pub use pattern::{Pattern, Selector, find};
 pub use sliding::{PARTS, Sliding};
 pub use window::{Growth, Window};

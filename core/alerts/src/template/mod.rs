@@ -17,11 +17,14 @@ mod printf;
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Labels;
 use call::Expr;
 
 /// A template that was read without errors.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Template {
     source: String,
     pieces: Vec<Piece>,
@@ -51,6 +54,20 @@ impl fmt::Display for TemplateError {
 }
 
 impl std::error::Error for TemplateError {}
+
+impl TryFrom<String> for Template {
+    type Error = TemplateError;
+
+    fn try_from(source: String) -> Result<Self, TemplateError> {
+        Self::parse(&source)
+    }
+}
+
+impl From<Template> for String {
+    fn from(template: Template) -> Self {
+        template.source
+    }
+}
 
 /// Two templates are equal when their text is.
 impl PartialEq for Template {
