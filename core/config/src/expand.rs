@@ -101,7 +101,8 @@ impl<'a> Expander<'a> {
         }
         let (scheme, opaque) = uri.text.split_once(':').unwrap_or(("env", &uri.text));
         if !is_scheme(scheme) {
-            return Err(Diagnostic::error(codes::BAD_REFERENCE, format!("invalid uri: {:?}", written(&uri))));
+            let message = format!("invalid uri: {:?}", written(&uri));
+            return Err(Diagnostic::error(codes::BAD_REFERENCE, message).help(schemes(&written(&uri))));
         }
         match scheme {
             "env" => self.env(opaque, uri.from_env, place),
@@ -130,7 +131,7 @@ impl<'a> Expander<'a> {
                         "Configuration references unset environment variable",
                     )
                     .at(place)
-                    .note(format!("the variable is {name}; the setting keeps its default"))
+                    .note(format!("{name} is taken for nothing: the setting keeps its default, within a text it leaves a gap"))
                     .help(format!("set {name}, or give a default: `${{env:{name}:-value}}`")),
                 );
                 Ok(Node::null(place.clone()))
@@ -221,11 +222,14 @@ pub(crate) fn is_scheme(text: &str) -> bool {
 }
 
 pub(crate) fn unsupported(uri: &str) -> Diagnostic {
-    let help = match uri.split_once(":-") {
+    Diagnostic::error(codes::UNKNOWN_SCHEME, format!("unsupported scheme on URI {uri:?}")).help(schemes(uri))
+}
+
+fn schemes(uri: &str) -> String {
+    match uri.split_once(":-") {
         Some((name, _)) => format!("a default needs the scheme: `${{env:{name}:-...}}`"),
         None => "this binary reads `file:`, `yaml:` and `env:`".to_owned(),
-    };
-    Diagnostic::error(codes::UNKNOWN_SCHEME, format!("unsupported scheme on URI {uri:?}")).help(help)
+    }
 }
 
 pub(crate) fn check_env_name(name: &str) -> Result<(), Diagnostic> {

@@ -36,7 +36,6 @@ pub use model::{Component, Components, Config};
 pub use node::{Entry, Map, Node, Value};
 pub use parse::parse;
 pub use place::{Place, Source};
-pub use read::present;
 pub use render::{Style, render};
 pub use scalar::{Quoting, Scalar, ScalarKind};
 pub use schema::{Described, Setting, describe};

@@ -128,7 +128,7 @@ impl<'a> Loader<'a> {
     fn open(&self, location: &str) -> Result<std::sync::Arc<Source>, Diagnostic> {
         match location.split_once(':') {
             Some(("file", path)) => Ok(Source::new(path, expand::read_file(path)?)),
-            Some(("yaml", text)) => Ok(Source::new("yaml:", text)),
+            Some(("yaml", text)) => Ok(Source::new("yaml", text)),
             Some(("env", name)) => {
                 expand::check_env_name(name)?;
                 let text = expand::read_env(&*self.env, name)?;

@@ -34,6 +34,8 @@ impl Component {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Components {
     list: Vec<Component>,
+    /// Ids that were written but of an unknown type: told once, not again wherever they are used.
+    refused: Vec<ComponentId>,
 }
 
 impl Components {
@@ -55,6 +57,11 @@ impl Components {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// Whether this id was written, however wrong its type is.
+    pub(crate) fn mentions(&self, id: &ComponentId) -> bool {
+        self.get(id).is_some() || self.refused.contains(id)
     }
 
     fn ids(&self) -> Vec<String> {
@@ -154,7 +161,7 @@ impl Config {
 }
 
 fn components(map: &Map, kind: Kind, known: &Known, found: &mut Diagnostics) -> Components {
-    let mut list: Vec<Component> = Vec::new();
+    let (mut list, mut refused): (Vec<Component>, Vec<ComponentId>) = Default::default();
     let Some(entry) = map.entry(kind.section()).filter(|e| !e.value.is_null()) else {
         return Components::default();
     };
@@ -185,6 +192,7 @@ fn components(map: &Map, kind: Kind, known: &Known, found: &mut Diagnostics) -> 
         }
         let Some(kind_of) = known.find(kind, id.type_name()) else {
             found.push(unknown_type(kind, &id, known).at(&entry.place).within(UNMARSHAL));
+            refused.push(id);
             continue;
         };
         if kind_of.name != id.type_name() {
@@ -194,7 +202,7 @@ fn components(map: &Map, kind: Kind, known: &Known, found: &mut Diagnostics) -> 
         let section = Section::of_component(kind, &id, &entry.place, &entry.value);
         list.push(Component { kind, id, type_name: kind_of.name.clone(), section });
     }
-    Components { list }
+    Components { list, refused }
 }
 
 fn unknown_type(kind: Kind, id: &ComponentId, known: &Known) -> Diagnostic {
@@ -214,8 +222,7 @@ fn unknown_type(kind: Kind, id: &ComponentId, known: &Known) -> Diagnostic {
     let elsewhere = Kind::ALL.into_iter().find(|k| known.find(*k, id.type_name()).is_some());
     match (did_you_mean(id.type_name(), names), elsewhere) {
         (Some(help), _) => diagnostic.help(help),
-        (None, Some(other)) => diagnostic
-            .help(format!("there is a {other} of this name: does it belong under `{}`?", other.section())),
+        (None, Some(other)) => diagnostic.help(format!("this type exists under `{}`", other.section())),
         (None, None) => diagnostic.help("`streamgauge components` lists what this binary has"),
     }
 }

@@ -11,8 +11,7 @@ mod error;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, Deserializer};
+use serde::de::DeserializeOwned;
 
 use crate::{Diagnostic, Diagnostics, Node, codes};
 use de::De;
@@ -70,18 +69,6 @@ pub(crate) fn read<T: DeserializeOwned>(node: &Node, prefix: &str) -> Result<T, 
         }
         _ => Err(found.into_iter().collect()),
     }
-}
-
-/// For an optional group that being written turns on, as `grpc:` below `protocols`: null is the group with its defaults.
-///
-/// `#[serde(default, deserialize_with = "streamgauge_config::present")] grpc: Option<Grpc>`
-///
-/// # Errors
-/// What reading the group gives.
-pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 #[cfg(test)]

@@ -117,7 +117,10 @@ fn secret_from(line: &[char]) -> Option<usize> {
         let end = text.find(word)? + word.len();
         let colon = end + text[end..].find([':', '='])?;
         let value = text[colon + 1..].find(|c: char| c != ' ')?;
-        Some(colon + 1 + value)
+        let value = colon + 1 + value;
+        // A reference is no secret, unless its default is one.
+        let reference = text[value..].trim_matches(['"', '\'', ' ']);
+        (!reference.starts_with("${") || reference.contains(":-")).then_some(value)
     });
     let url = text.match_indices("://").filter_map(|(at, _)| {
         let rest = &text[at + 3..];

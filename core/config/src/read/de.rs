@@ -187,8 +187,12 @@ impl<'de> Deserializer<'de> for De<'de> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        // To serde's own `Option` null says nothing: the setting keeps its default. Another visitor gives null a meaning,
+        // such as a group that is turned on by being named.
+        let plain = || (&visitor as &dyn Expected).to_string() == "option";
         match (&self.node.original, self.node.is_null()) {
-            (None, true) => Err(Error::new(Reason::Null)),
+            (None, true) if plain() => Err(Error::new(Reason::Null)),
+            (None, true) => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
     }

@@ -22,8 +22,7 @@ struct Settings {
     labels: BTreeMap<String, String>,
     level: Level,
     tls: Tls,
-    #[serde(deserialize_with = "crate::present")]
-    grpc: Option<Grpc>,
+    grpc: Named,
     rules: Vec<Rule>,
 }
 
@@ -41,7 +40,7 @@ impl Default for Settings {
             labels: BTreeMap::new(),
             level: Level::Normal,
             tls: Tls::default(),
-            grpc: None,
+            grpc: Named(None),
             rules: Vec::new(),
         }
     }
@@ -70,6 +69,29 @@ struct Grpc {
 impl Default for Grpc {
     fn default() -> Self {
         Self { endpoint: "localhost:4317".into() }
+    }
+}
+
+/// A group that is on by being named, as core/component has it.
+#[derive(Debug, Default, PartialEq)]
+struct Named(Option<Grpc>);
+
+impl<'de> Deserialize<'de> for Named {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Group;
+        impl<'de> serde::de::Visitor<'de> for Group {
+            type Value = Grpc;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a map")
+            }
+            fn visit_none<E>(self) -> Result<Grpc, E> {
+                Ok(Grpc::default())
+            }
+            fn visit_some<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Grpc, D::Error> {
+                Grpc::deserialize(deserializer)
+            }
+        }
+        deserializer.deserialize_option(Group).map(|group| Named(Some(group)))
     }
 }
 
@@ -113,7 +135,7 @@ fn every_kind_of_setting_is_read() {
         labels: BTreeMap::from([("a".into(), "1".into())]),
         level: Level::Detailed,
         tls: Tls { insecure: true, ca_file: Some("c".into()) },
-        grpc: Some(Grpc::default()),
+        grpc: Named(Some(Grpc::default())),
         rules: vec![Rule { metric: "m".into(), window: Some(3) }],
     };
     assert_eq!(got, want);
@@ -129,8 +151,8 @@ fn null_keeps_the_default_everywhere() {
 
 #[test]
 fn a_group_of_its_own_is_turned_on_by_null_and_off_by_absence() {
-    assert_eq!(settings("grpc:").unwrap().grpc, Some(Grpc::default()));
-    assert_eq!(settings("port: 1").unwrap().grpc, None);
+    assert_eq!(settings("grpc:").unwrap().grpc, Named(Some(Grpc::default())));
+    assert_eq!(settings("port: 1").unwrap().grpc, Named(None));
 }
 
 #[test]

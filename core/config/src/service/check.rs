@@ -26,16 +26,19 @@ pub(crate) fn check(config: &mut Config, known: &Known, found: &mut Diagnostics)
     }
     graph::connectors(config, known, found);
     graph::cycle(config, known, found);
-    unused(config, found);
+    // With errors about, what is unused may only be misspelt.
+    if !found.has_errors() {
+        unused(config, found);
+    }
 }
 
 fn extensions(config: &Config, found: &mut Diagnostics) {
     for (id, place) in config.service.extensions.iter().zip(&config.service.places.0[1..]) {
-        if config.extensions.get(id).is_none() {
+        if !config.extensions.mentions(id) {
             let message =
                 format!("service::extensions: references extension \"{id}\" which is not configured");
             let mut d = Diagnostic::error(codes::MISSING_REFERENCE, message).at(place).within(INVALID);
-            d.help = config.extensions.similar(id);
+            d.help = config.extensions.similar(id).or_else(|| Some("add it under `extensions`".to_owned()));
             found.push(d);
         }
     }
@@ -89,8 +92,8 @@ fn lists(pipeline: &Pipeline, found: &mut Diagnostics) {
 fn references(config: &Config, pipeline: &Pipeline, found: &mut Diagnostics) {
     for kind in IN_PIPELINES {
         for (id, place) in pipeline.references(kind) {
-            let connector = kind != Kind::Processor && config.connectors.get(id).is_some();
-            if config.of(kind).get(id).is_some() || connector {
+            let connector = kind != Kind::Processor && config.connectors.mentions(id);
+            if config.of(kind).mentions(id) || connector {
                 continue;
             }
             let message = format!(
