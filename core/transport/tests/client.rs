@@ -1,4 +1,5 @@
 //! Both clients against foreign servers (tonic, hyper) and ours, plain and by TLS.
+#![allow(clippy::unwrap_used, reason = "a helper that fails must fail its test")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The HTTP server: statuses, texts, limits, and how it ends.
+#![allow(clippy::unwrap_used, reason = "a helper that fails must fail its test")]
 
 mod support;
 
