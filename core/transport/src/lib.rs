@@ -1,6 +1,6 @@
 //! OTLP over HTTP/1, HTTP/2 and gRPC on hyper; TLS and compression.
 //!
-//! Bytes in, bytes out: this crate knows paths, headers, limits and statuses, nothing of telemetry, acks or
+//! Bytes in, bytes out: this crate knows paths, headers, limits and statuses, nothing of records, acks or
 //! pipelines. Receivers serve with a [`Listener`] and a [`Handler`]; exporters call with a [`GrpcClient`] or
 //! an [`HttpClient`]. The settings that they have in common are here as well, with the Collector's keys.
 
@@ -9,6 +9,8 @@ mod code;
 mod compression;
 mod deframe;
 pub mod fuzz;
+mod headers;
+mod otlp;
 mod partial;
 mod payload;
 mod retry_after;
@@ -26,6 +28,8 @@ pub use client::{
 pub use code::Code;
 pub use compression::{Codec, Compression, UnpackError};
 pub use deframe::{Deframer, FrameError, Framed};
+pub use headers::header_map;
+pub use otlp::{grpc_path, http_path};
 pub use partial::PartialSuccess;
 pub use payload::Payload;
 pub use retry_after::retry_after;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use streamgauge_config::Secret;
 
 /// A version of TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Serialize, Deserialize, JsonSchema)]
@@ -28,12 +29,18 @@ pub struct TlsClient {
     pub server_name_override: Option<String>,
     /// PEM file of the certificate authorities to trust; without it those of the system.
     pub ca_file: Option<String>,
+    /// The same as `ca_file`, the PEM text itself.
+    pub ca_pem: Option<String>,
     /// Trust the system's authorities beside those of `ca_file`.
     pub include_system_ca_certs_pool: bool,
     /// PEM file of the client's certificate chain, for servers that ask for one.
     pub cert_file: Option<String>,
+    /// The same as `cert_file`, the PEM text itself.
+    pub cert_pem: Option<String>,
     /// PEM file of the client's private key.
     pub key_file: Option<String>,
+    /// The same as `key_file`, the PEM text itself.
+    pub key_pem: Option<Secret>,
     /// The lowest version of TLS to speak: `1.2` (the default) or `1.3`.
     pub min_version: Option<TlsVersion>,
     /// The highest version of TLS to speak; without it 1.3.
@@ -46,8 +53,12 @@ pub struct TlsClient {
 pub struct TlsServer {
     /// PEM file of the certificate chain.
     pub cert_file: Option<String>,
+    /// The same as `cert_file`, the PEM text itself.
+    pub cert_pem: Option<String>,
     /// PEM file of the private key.
     pub key_file: Option<String>,
+    /// The same as `key_file`, the PEM text itself.
+    pub key_pem: Option<Secret>,
     /// PEM file of the authorities that clients' certificates must come from. With it, clients must show one.
     pub client_ca_file: Option<String>,
     /// The lowest version of TLS to speak: `1.2` (the default) or `1.3`.

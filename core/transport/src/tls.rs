@@ -11,6 +11,8 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use rustls::{SupportedProtocolVersion, version};
 
+use streamgauge_config::Secret;
+
 use crate::settings::{TlsClient, TlsServer, TlsVersion};
 
 /// Settings from which no TLS can be made: the key at fault and why.
@@ -37,9 +39,14 @@ fn error(key: &'static str, message: impl Display) -> TlsError {
 impl TlsClient {
     /// The checks that need no file: the key below `tls`, and the message.
     pub fn problems(&self) -> Vec<(&'static str, String)> {
-        let mut found = pair_problem(&self.cert_file, &self.key_file);
+        let mut found = self.pair().err().into_iter().collect::<Vec<_>>();
+        found.extend(Pem::of("ca_file", &self.ca_file, &self.ca_pem).err());
         found.extend(version_problem(self.min_version, self.max_version));
         found
+    }
+
+    fn pair(&self) -> Result<Option<(Pem<'_>, Pem<'_>)>, Problem> {
+        pair((&self.cert_file, &self.cert_pem), (&self.key_file, &self.key_pem))
     }
 
     /// The rustls configuration; `alpn` lists the protocols to offer, best first. Reads the files.
@@ -52,28 +59,23 @@ impl TlsClient {
         } else {
             builder.with_root_certificates(self.roots()?)
         };
-        let mut config = match (&self.cert_file, &self.key_file) {
-            (Some(cert), Some(key)) => builder
-                .with_client_auth_cert(certificates("cert_file", cert)?, private_key(key)?)
+        let mut config = match self.pair()? {
+            Some((cert, key)) => builder
+                .with_client_auth_cert(cert.certificates()?, key.private_key()?)
                 .map_err(|e| error("cert_file", e))?,
-            (None, None) => builder.with_no_client_auth(),
-            _ => return Err(error("cert_file", PAIR)),
+            None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         Ok(Arc::new(config))
     }
 
     fn roots(&self) -> Result<RootCertStore, TlsError> {
-        let mut roots = RootCertStore::empty();
-        if let Some(file) = &self.ca_file {
-            for certificate in certificates("ca_file", file)? {
-                roots.add(certificate).map_err(|e| error("ca_file", format!("{file}: {e}")))?;
-            }
-        }
-        if self.ca_file.is_none() || self.include_system_ca_certs_pool {
+        let own = Pem::of("ca_file", &self.ca_file, &self.ca_pem)?;
+        let mut roots = own.as_ref().map_or_else(|| Ok(RootCertStore::empty()), Pem::roots)?;
+        if own.is_none() || self.include_system_ca_certs_pool {
             let system = rustls_native_certs::load_native_certs();
             let (added, _) = roots.add_parsable_certificates(system.certs);
-            if added == 0 && self.ca_file.is_none() {
+            if added == 0 && own.is_none() {
                 let text =
                     "the system has no certificate authorities: install ca-certificates or set ca_file";
                 return Err(error("ca_file", text));
@@ -86,29 +88,26 @@ impl TlsClient {
 impl TlsServer {
     /// The checks that need no file: the key below `tls`, and the message.
     pub fn problems(&self) -> Vec<(&'static str, String)> {
-        let mut found = pair_problem(&self.cert_file, &self.key_file);
-        if self.cert_file.is_none() && self.key_file.is_none() {
-            found.push(("cert_file", "a server needs cert_file and key_file".to_owned()));
-        }
+        let mut found = self.pair().err().into_iter().collect::<Vec<_>>();
         found.extend(version_problem(self.min_version, self.max_version));
         found
     }
 
+    fn pair(&self) -> Result<(Pem<'_>, Pem<'_>), Problem> {
+        let pair = pair((&self.cert_file, &self.cert_pem), (&self.key_file, &self.key_pem))?;
+        pair.ok_or_else(|| ("cert_file", "a server needs cert_file and key_file".to_owned()))
+    }
+
     /// The rustls configuration; `alpn` lists the protocols to take, best first. Reads the files.
     pub fn load(&self, alpn: &[&str]) -> Result<Arc<ServerConfig>, TlsError> {
-        let (Some(cert), Some(key)) = (&self.cert_file, &self.key_file) else {
-            return Err(error("cert_file", PAIR));
-        };
+        let (cert, key) = self.pair()?;
         let builder = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&versions(self.min_version, self.max_version)?)
             .map_err(|e| error("min_version", e))?;
         let builder = match &self.client_ca_file {
             None => builder.with_no_client_auth(),
             Some(file) => {
-                let mut roots = RootCertStore::empty();
-                for certificate in certificates("client_ca_file", file)? {
-                    roots.add(certificate).map_err(|e| error("client_ca_file", format!("{file}: {e}")))?;
-                }
+                let roots = Pem { key: "client_ca_file", source: Source::File(file) }.roots()?;
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
                     .build()
                     .map_err(|e| error("client_ca_file", e))?;
@@ -116,20 +115,103 @@ impl TlsServer {
             }
         };
         let mut config = builder
-            .with_single_cert(certificates("cert_file", cert)?, private_key(key)?)
+            .with_single_cert(cert.certificates()?, key.private_key()?)
             .map_err(|e| error("cert_file", e))?;
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         Ok(Arc::new(config))
     }
 }
 
-const PAIR: &str = "cert_file and key_file belong together: set both";
+/// The key at fault below `tls`, and why.
+type Problem = (&'static str, String);
 
-fn pair_problem(cert: &Option<String>, key: &Option<String>) -> Vec<(&'static str, String)> {
+impl From<Problem> for TlsError {
+    fn from((key, message): Problem) -> Self {
+        TlsError { key, message }
+    }
+}
+
+/// PEM from a file or from the configuration itself.
+struct Pem<'a> {
+    key: &'static str,
+    source: Source<'a>,
+}
+
+enum Source<'a> {
+    File(&'a str),
+    Text(&'a str),
+}
+
+impl<'a> Pem<'a> {
+    fn of(
+        key: &'static str,
+        file: &'a Option<String>,
+        text: &'a Option<String>,
+    ) -> Result<Option<Self>, Problem> {
+        Pem::either(key, file.as_deref(), text.as_deref())
+    }
+
+    /// An empty text is as good as none, as in the Collector.
+    fn either(
+        key: &'static str,
+        file: Option<&'a str>,
+        text: Option<&'a str>,
+    ) -> Result<Option<Self>, Problem> {
+        let source = match (file.filter(|f| !f.is_empty()), text.filter(|t| !t.is_empty())) {
+            (None, None) => return Ok(None),
+            (Some(file), None) => Source::File(file),
+            (None, Some(text)) => Source::Text(text),
+            (Some(_), Some(_)) => return Err((key, format!("set {key} or the text in its place, not both"))),
+        };
+        Ok(Some(Pem { key, source }))
+    }
+
+    fn error(&self, why: impl Display) -> TlsError {
+        match self.source {
+            Source::File(file) => error(self.key, format!("{file}: {why}")),
+            Source::Text(_) => error(self.key, why),
+        }
+    }
+
+    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        let found: Result<Vec<_>, _> = match self.source {
+            Source::File(file) => CertificateDer::pem_file_iter(file).and_then(Iterator::collect),
+            Source::Text(text) => CertificateDer::pem_slice_iter(text.as_bytes()).collect(),
+        };
+        let found = found.map_err(|e| self.error(e))?;
+        if found.is_empty() { Err(self.error("no PEM certificate in it")) } else { Ok(found) }
+    }
+
+    fn private_key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
+        let key = match self.source {
+            Source::File(file) => PrivateKeyDer::from_pem_file(file),
+            Source::Text(text) => PrivateKeyDer::from_pem_slice(text.as_bytes()),
+        };
+        key.map_err(|e| self.error(e))
+    }
+
+    fn roots(&self) -> Result<RootCertStore, TlsError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in self.certificates()? {
+            roots.add(certificate).map_err(|e| self.error(e))?;
+        }
+        Ok(roots)
+    }
+}
+
+/// Certificate and key, which belong together; `None` when neither is there.
+fn pair<'a>(
+    (cert_file, cert_pem): (&'a Option<String>, &'a Option<String>),
+    (key_file, key_pem): (&'a Option<String>, &'a Option<Secret>),
+) -> Result<Option<(Pem<'a>, Pem<'a>)>, Problem> {
+    let text = "certificate and key belong together: set cert_file and key_file".to_owned();
+    let cert = Pem::of("cert_file", cert_file, cert_pem)?;
+    let key = Pem::either("key_file", key_file.as_deref(), key_pem.as_ref().map(Secret::expose))?;
     match (cert, key) {
-        (Some(_), None) => vec![("cert_file", PAIR.to_owned())],
-        (None, Some(_)) => vec![("key_file", PAIR.to_owned())],
-        _ => Vec::new(),
+        (Some(cert), Some(key)) => Ok(Some((cert, key))),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(("key_file", text)),
+        (None, Some(_)) => Err(("cert_file", text)),
     }
 }
 
@@ -154,17 +236,6 @@ fn versions(
         return Err(error("min_version", "min_version is above max_version"));
     }
     Ok(versions)
-}
-
-fn certificates(key: &'static str, file: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let unreadable = |e: rustls::pki_types::pem::Error| error(key, format!("{file}: {e}"));
-    let found: Vec<_> =
-        CertificateDer::pem_file_iter(file).and_then(Iterator::collect).map_err(unreadable)?;
-    if found.is_empty() { Err(error(key, format!("{file}: no PEM certificate in it"))) } else { Ok(found) }
-}
-
-fn private_key(file: &str) -> Result<PrivateKeyDer<'static>, TlsError> {
-    PrivateKeyDer::from_pem_file(file).map_err(|e| error("key_file", format!("{file}: {e}")))
 }
 
 /// `insecure_skip_verify`: whoever answers is believed, but the handshake itself must be sound.

@@ -53,6 +53,7 @@ async fn parts_reach_tonic_as_one_request_in_every_packing() {
         assert_eq!(logs.encode_to_vec(), whole);
     }
     assert_eq!(received[2].headers["x-key"], "v");
+    assert!(received[2].headers["user-agent"].starts_with("streamgauge/"));
 }
 
 #[tokio::test]
@@ -208,6 +209,9 @@ async fn tls_checks_the_server_unless_told_otherwise() {
     let error = over_tls(&server, &strange).await.unwrap_err();
     assert_eq!(error.failure, Failure::Connect);
     assert!(error.message.contains("invalid peer certificate"), "{error}");
+    let text = std::fs::read_to_string(&certs.ca).unwrap();
+    let inline = TlsClient { ca_pem: Some(text), ..Default::default() };
+    assert_eq!(over_tls(&server, &inline).await.unwrap(), Code::Ok);
     let careless = TlsClient { insecure_skip_verify: true, ..Default::default() };
     assert_eq!(over_tls(&server, &careless).await.unwrap(), Code::Ok);
 }
@@ -238,7 +242,7 @@ fn broken_tls_settings_name_the_key_and_the_file() {
     assert_eq!(error.key, "ca_file");
     assert!(error.to_string().contains("/no/such/ca.pem"), "{error}");
     let half = TlsClient { cert_file: Some("x".into()), ..Default::default() };
-    assert_eq!(half.problems()[0].0, "cert_file");
+    assert_eq!(half.problems()[0].0, "key_file");
     assert_eq!(TlsServer::default().problems()[0].0, "cert_file");
     let crossed = TlsClient {
         min_version: Some(TlsVersion::V1_3),

@@ -153,6 +153,12 @@ async fn an_address_in_use_is_named_in_the_error() {
 }
 
 #[tokio::test]
+async fn localhost_is_bound_on_ipv4_and_an_empty_host_everywhere() {
+    assert!(Listener::bind("localhost:0").await.unwrap().local_addr().is_ipv4());
+    assert!(Listener::bind(":0").await.unwrap().local_addr().ip().is_unspecified());
+}
+
+#[tokio::test]
 async fn after_stop_intake_a_request_under_way_is_answered_and_new_connections_are_refused() {
     let (server, recorder) = serve(ServerOptions::default()).await;
     recorder.hold.store(true, Ordering::SeqCst);

@@ -17,6 +17,7 @@ use super::error::{ClientError, Failure, causes};
 use crate::code::Code;
 use crate::compression::Codec;
 use crate::deframe::{self, Deframer, FrameError};
+use crate::headers::introduce;
 use crate::payload::{OneFrame, Payload};
 use crate::status::Status;
 
@@ -84,6 +85,7 @@ impl GrpcClient {
             .map_err(|error| invalid(&error.to_string()))?;
         let into = request.headers_mut();
         *into = headers.clone();
+        introduce(into);
         into.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         into.insert(TE, HeaderValue::from_static("trailers"));
         into.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd"));

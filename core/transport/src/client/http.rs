@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::connect::{ClientOptions, connect};
 use super::endpoint::Endpoint;
 use super::error::{ClientError, Failure, causes};
+use crate::headers::introduce;
 use crate::payload::{OneFrame, Payload};
 
 /// A server's answer.
@@ -87,6 +88,7 @@ impl HttpClient {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = path;
         *request.headers_mut() = headers.clone();
+        introduce(request.headers_mut());
         request.headers_mut().entry(HOST).or_insert(host);
         Ok(request)
     }

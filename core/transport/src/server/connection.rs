@@ -23,6 +23,14 @@ const FRAME: u32 = 1 << 20;
 const STREAM_WINDOW: u32 = 4 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
+/// What grpc-go takes when the setting is 0.
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Zero means that nothing was set.
+fn set(time: Duration) -> Option<Duration> {
+    (!time.is_zero()).then_some(time)
+}
+
 /// How far the server is on its way to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
@@ -75,12 +83,13 @@ async fn talk<H: Handler>(
         .max_frame_size(FRAME)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .keep_alive_interval(keepalive.time)
-        .keep_alive_timeout(keepalive.timeout);
+        .keep_alive_interval(set(keepalive.time))
+        .keep_alive_timeout(set(keepalive.timeout).unwrap_or(PING_TIMEOUT));
     if let Some(streams) = options.max_concurrent_streams {
         builder.http2().max_concurrent_streams(streams);
     }
     let (age, grace) = (keepalive.max_connection_age, keepalive.max_connection_age_grace);
+    let (age, grace) = (age.and_then(set), grace.and_then(set));
     let service = service_fn(move |request| {
         let (options, handler) = (options.clone(), handler.clone());
         async move { service::answer(request, peer, &options, &*handler).await }

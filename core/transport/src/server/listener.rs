@@ -1,10 +1,10 @@
 //! The socket, its accept loop, and how it ends.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, lookup_host};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -44,16 +44,27 @@ impl std::error::Error for BindError {
 }
 
 impl Listener {
-    /// Binds `host:port`; an empty host is every address of the machine.
+    /// Binds `host:port`. A name is bound on its IPv4 address if it has one, as the Collector does; an empty
+    /// host is every address of the machine.
     pub async fn bind(address: &str) -> Result<Self, BindError> {
-        let target = match address.strip_prefix(':') {
-            Some(port) => format!("[::]:{port}"),
-            None => address.to_owned(),
-        };
         let failed = |source| BindError { address: address.to_owned(), source };
-        let tcp = TcpListener::bind(&target).await.map_err(failed)?;
-        let address = tcp.local_addr().map_err(failed)?;
-        Ok(Self { tcp, address })
+        let mut candidates: Vec<SocketAddr> = match address.strip_prefix(':').map(str::parse) {
+            Some(Ok(port)) => {
+                vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()]
+            }
+            _ => lookup_host(address).await.map_err(failed)?.collect(),
+        };
+        if !address.starts_with(':') {
+            candidates.sort_by_key(SocketAddr::is_ipv6);
+        }
+        let mut error = std::io::Error::other("the name has no address");
+        for candidate in candidates {
+            match TcpListener::bind(candidate).await {
+                Ok(tcp) => return Ok(Self { address: tcp.local_addr().map_err(failed)?, tcp }),
+                Err(why) => error = why,
+            }
+        }
+        Err(failed(error))
     }
 
     /// The address that was bound; has the real port when 0 was asked for.
