@@ -1,1 +1,30 @@
-//! Redis connections, INFO and XINFO parsing, the command allowlist.
+//! Redis as a monitor sees it: where a server is, one careful connection to it, and what its answers mean.
+//!
+//! - [`Target`]: address, user and database, from `host:port` or a URL.
+//! - [`ReadCommand`]: the only commands that can be sent from here. There is no way to send a text.
+//! - [`Monitor`]: one named connection for a node and user, shared by all who watch that node.
+//! - [`Info`], [`StreamInfo`], [`GroupInfo`], [`ConsumerInfo`], [`PendingSummary`], [`StreamId`]: answers, parsed
+//!   without ever failing as a whole and without ever making a number of a nil.
+//!
+//! This crate knows nothing of metrics or pipelines.
+
+mod capped;
+mod command;
+mod connect;
+mod endpoint;
+mod error;
+mod id;
+mod info;
+mod monitor;
+mod reply;
+mod stream;
+
+pub use command::ReadCommand;
+pub use endpoint::{Address, EndpointKeys, Target, Transport};
+pub use error::{CommandError, Fault, Unreachable};
+pub use id::StreamId;
+pub use info::{Field, Info};
+pub use monitor::{CallResult, Monitor};
+pub use redis::Value;
+pub use reply::{keys, scan_page};
+pub use stream::{ConsumerInfo, GroupInfo, PendingSummary, StreamInfo};

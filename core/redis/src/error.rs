@@ -1,0 +1,116 @@
+//! What can go wrong: one command, or the whole connection.
+
+use std::fmt;
+
+use redis::ServerError;
+
+/// A kind of refusal, for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The key holds something else.
+    WrongType,
+    /// There is no such key.
+    NoSuchKey,
+    /// There is no such consumer group.
+    NoSuchGroup,
+    /// The user may not do this.
+    NoPermission,
+    /// The server cannot answer now: loading, busy with a script, without its master.
+    Busy,
+    /// Another node of the cluster has the key.
+    Moved,
+    /// The server does not know the command.
+    Unsupported,
+    /// The reply was larger than the cap.
+    TooLarge,
+    /// The reply could not be understood.
+    Unexpected,
+    /// Anything else.
+    Other,
+}
+
+impl Fault {
+    /// A word for attributes and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Fault::WrongType => "wrong_type",
+            Fault::NoSuchKey => "no_such_key",
+            Fault::NoSuchGroup => "no_such_group",
+            Fault::NoPermission => "no_permission",
+            Fault::Busy => "busy",
+            Fault::Moved => "moved",
+            Fault::Unsupported => "unsupported",
+            Fault::TooLarge => "too_large",
+            Fault::Unexpected => "unexpected",
+            Fault::Other => "other",
+        }
+    }
+}
+
+/// One command was refused; the connection and its neighbours in the pipeline are well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandError {
+    /// The kind.
+    pub fault: Fault,
+    /// The server's words.
+    pub message: String,
+}
+
+impl CommandError {
+    pub(crate) fn server(error: &ServerError) -> Self {
+        let (code, detail) = (error.code(), error.details().unwrap_or(""));
+        let fault = match code {
+            "WRONGTYPE" => Fault::WrongType,
+            "NOGROUP" => Fault::NoSuchGroup,
+            "NOPERM" => Fault::NoPermission,
+            "LOADING" | "BUSY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" => Fault::Busy,
+            "MOVED" | "ASK" => Fault::Moved,
+            _ if detail.contains("no such key") => Fault::NoSuchKey,
+            _ if detail.to_ascii_lowercase().contains("unknown") => Fault::Unsupported,
+            _ => Fault::Other,
+        };
+        CommandError { fault, message: format!("{code} {detail}").trim_end().to_owned() }
+    }
+
+    /// The reply was not what the command answers.
+    pub fn unexpected() -> Self {
+        let message = "the reply is not of the form that Redis documents".to_owned();
+        CommandError { fault: Fault::Unexpected, message }
+    }
+
+    pub(crate) fn too_large(cap: usize) -> Self {
+        let message = format!("the reply is larger than {cap} bytes and was not read");
+        CommandError { fault: Fault::TooLarge, message }
+    }
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for CommandError {}
+
+/// The server gave no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreachable {
+    /// At which step: `connect`, `tls`, `auth`, `call` or `timeout`.
+    pub stage: &'static str,
+    /// What happened, and at which address.
+    pub message: String,
+}
+
+impl Unreachable {
+    pub(crate) fn new(stage: &'static str, message: impl fmt::Display) -> Self {
+        Unreachable { stage, message: message.to_string() }
+    }
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.stage, self.message)
+    }
+}
+
+impl std::error::Error for Unreachable {}

@@ -1,0 +1,67 @@
+//! Replies of either protocol: RESP2's flat arrays and RESP3's maps look the same from here.
+
+use redis::Value;
+
+/// The bytes of a string reply.
+pub(crate) fn bytes(value: &Value) -> Option<&[u8]> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        Value::SimpleString(text) => Some(text.as_bytes()),
+        Value::VerbatimString { text, .. } => Some(text.as_bytes()),
+        Value::Attribute { data, .. } => bytes(data),
+        _ => None,
+    }
+}
+
+/// A whole number that is not negative. Nil is none.
+pub(crate) fn count(value: &Value) -> Option<u64> {
+    match value {
+        Value::Int(number) => u64::try_from(*number).ok(),
+        Value::Attribute { data, .. } => count(data),
+        _ => std::str::from_utf8(bytes(value)?).ok()?.parse().ok(),
+    }
+}
+
+/// The items of an array.
+pub(crate) fn items(value: &Value) -> Option<&[Value]> {
+    match value {
+        Value::Array(items) | Value::Set(items) => Some(items),
+        Value::Attribute { data, .. } => items(data),
+        _ => None,
+    }
+}
+
+/// A value under a key, in a RESP3 map or a flat array of keys and values.
+pub(crate) fn get<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
+    match value {
+        Value::Map(pairs) => pairs.iter().find(|(k, _)| bytes(k) == Some(key.as_bytes())).map(|(_, v)| v),
+        Value::Attribute { data, .. } => get(data, key),
+        _ => {
+            items(value)?.chunks_exact(2).find(|pair| bytes(&pair[0]) == Some(key.as_bytes())).map(|p| &p[1])
+        }
+    }
+}
+
+/// A page of SCAN: the next cursor (0 at the end) and the keys.
+pub fn scan_page(value: &Value) -> Option<(u64, Vec<Vec<u8>>)> {
+    let [cursor, page] = items(value)? else { return None };
+    Some((count(cursor)?, keys(page)))
+}
+
+/// The strings of an array.
+pub fn keys(value: &Value) -> Vec<Vec<u8>> {
+    items(value).unwrap_or_default().iter().filter_map(bytes).map(<[u8]>::to_vec).collect()
+}
+
+/// About as many bytes as the reply had on the wire.
+pub(crate) fn size(value: &Value) -> usize {
+    match value {
+        Value::Map(pairs) => pairs.iter().map(|(k, v)| size(k) + size(v)).sum(),
+        Value::Attribute { data, .. } => size(data),
+        _ => match (items(value), bytes(value)) {
+            (Some(items), _) => 8 + items.iter().map(size).sum::<usize>(),
+            (None, Some(bytes)) => 8 + bytes.len(),
+            _ => 8,
+        },
+    }
+}
