@@ -11,14 +11,21 @@
 
 pub mod build;
 mod check;
+pub mod edit;
+pub mod fuzz;
 mod malformed;
+mod regroup;
+mod rope;
 mod signal;
+mod split;
 pub mod view;
 mod wire;
 
 pub use check::{check, count};
 pub use malformed::{Malformed, What};
+pub use regroup::{Grouper, regroup};
 pub use signal::Signal;
+pub use split::{Limit, Piece, split};
 
 /// The most bytes a request may have: protobuf's own limit, and what lets offsets be 32 bits wide.
 pub const MAX_REQUEST_BYTES: usize = i32::MAX as usize;

@@ -34,6 +34,18 @@ impl Signal {
             Signal::Logs => &LOGS,
         }
     }
+
+    /// The field that holds an item's attributes. For a data point it depends on the metric's kind: `holder` is
+    /// the number of the field of Metric that it came in.
+    pub(crate) fn attributes_field(self, holder: u32) -> u32 {
+        match (self, holder) {
+            (Signal::Traces, _) => 9,
+            (Signal::Logs, _) => 6,
+            (Signal::Metrics, HISTOGRAM) => 9,
+            (Signal::Metrics, EXPONENTIAL_HISTOGRAM) => 1,
+            (Signal::Metrics, _) => 7,
+        }
+    }
 }
 
 impl fmt::Display for Signal {

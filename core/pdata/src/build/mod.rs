@@ -31,7 +31,7 @@ pub use logs::LogRecord;
 pub use metrics::Metric;
 pub use points::{ExponentialHistogramPoint, HistogramPoint, NumberPoint, SummaryPoint};
 pub(crate) use value::put_pair;
-pub use value::{AnyValue, AttributeList, ToValue};
+pub use value::{AnyValue, AttributeList, EncodedValue, ToValue};
 
 /// Marks the builder of metrics.
 #[derive(Debug)]

@@ -161,6 +161,31 @@ impl ToValue for AnyValue {
     }
 }
 
+/// A value in its encoded form: to keep one that was read, or to encode once what is written often.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct EncodedValue(Vec<u8>);
+
+impl EncodedValue {
+    /// Encodes a value.
+    pub fn new(value: impl ToValue) -> Self {
+        let mut encoded = EncodedValue::default();
+        encoded.set(value);
+        encoded
+    }
+
+    /// Takes another value, in the memory of the last.
+    pub fn set(&mut self, value: impl ToValue) {
+        self.0.clear();
+        value.put(&mut self.0);
+    }
+}
+
+impl ToValue for EncodedValue {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0);
+    }
+}
+
 /// The inside of arrays and lists is copied as bytes, unread; what cannot be walked ends the copy.
 impl ToValue for Value<'_> {
     fn put(&self, out: &mut Vec<u8>) {

@@ -27,12 +27,14 @@ pub use points::{
 };
 pub use traces::{EventView, LinkView, SpanView};
 pub use value::{Array, Attributes, Value};
+pub(crate) use value::{find_key, value_of};
 
 use crate::malformed::Malformed;
 use crate::signal::{HEADER, RESOURCE_ATTRIBUTES};
 use crate::wire::Span;
 pub(crate) use path::Path;
-use path::{Reader, str_of};
+pub(crate) use path::Reader;
+use path::str_of;
 
 /// The request of the traces signal.
 pub type TracesView<'a> = RequestView<'a, SpanView<'a>>;

@@ -67,7 +67,7 @@ impl<'a> Path<'a> {
     }
 
     /// The walk from `field` on, which [`Path::next`] just gave, with the path's last number replaced by `numbers`.
-    pub(crate) fn from_field(mut self, field: &Field, numbers: &[u8]) -> Self {
+    pub(crate) fn resume_at(mut self, field: &Field, numbers: &[u8]) -> Self {
         self.spans[self.at as usize].at = field.start as u32;
         self.set(self.last as usize, numbers);
         self

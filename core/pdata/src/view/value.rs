@@ -1,7 +1,7 @@
 //! Attribute values and attribute lists.
 
 use super::path::{ANY, Path, bytes_of, double_of, str_of, uint_of};
-use crate::malformed::{Fault, Malformed};
+use crate::malformed::{Fault, Malformed, What};
 use crate::wire::{self, Span};
 
 /// A value, borrowed from the request.
@@ -49,9 +49,9 @@ impl<'a> Value<'a> {
                     field.expect(wire::LEN)?;
                     match (value, field.number) {
                         (Value::Array(_), 5) | (Value::KvList(_), 6) => value,
-                        (_, 5) => Value::Array(Array { path: path.from_field(&field, &[5, 1]) }),
+                        (_, 5) => Value::Array(Array { path: path.resume_at(&field, &[5, 1]) }),
                         _ => Value::KvList(Attributes::new(
-                            path.from_field(&field, &[6, 1]),
+                            path.resume_at(&field, &[6, 1]),
                             "a list of values",
                         )),
                     }
@@ -166,11 +166,23 @@ pub(crate) enum Values {
 
 /// The key of a KeyValue, and where its value is.
 #[inline]
-pub(crate) fn key_of(buf: &[u8], mut span: Span) -> Result<(&str, Values), Fault> {
-    let (mut key, mut values) = ("", Values::None);
+pub(crate) fn key_of(buf: &[u8], span: Span) -> Result<(&str, Values), Fault> {
+    let (key, values) = find_key(buf, span)?;
+    let text = std::str::from_utf8(key.of(buf));
+    let text = text.map_err(|_| Fault { offset: key.at as usize, what: What::Utf8 })?;
+    Ok((text, values))
+}
+
+/// Where the key of a KeyValue is, and where its value is.
+#[inline]
+pub(crate) fn find_key(buf: &[u8], mut span: Span) -> Result<(Span, Values), Fault> {
+    let (mut key, mut values) = (Span { at: span.at, end: span.at }, Values::None);
     while let Some(field) = span.next(buf)? {
         match field.number {
-            1 => key = str_of(buf, &field)?,
+            1 => {
+                field.expect(wire::LEN)?;
+                key = field.span();
+            }
             2 => {
                 field.expect(wire::LEN)?;
                 values = if let Values::None = values { Values::One(field.span()) } else { Values::Several };

@@ -6,7 +6,7 @@ use streamgauge_pdata::{Signal, What, check};
 use crate::sample::{Gen, put_varint};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
     fn the_count_is_the_number_of_spans_data_points_and_log_records(seed: u64) {

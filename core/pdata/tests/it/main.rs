@@ -3,6 +3,11 @@
 
 mod build;
 mod check;
+mod decoded;
+mod edit;
+mod fuzz;
 mod oracle;
+mod regroup;
 mod sample;
+mod split;
 mod views;

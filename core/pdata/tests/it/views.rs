@@ -7,7 +7,7 @@ use crate::oracle::{self, Plain};
 use crate::sample::Gen;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
     fn a_logs_view_sees_what_prost_decodes(seed: u64) {

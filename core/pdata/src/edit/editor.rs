@@ -1,0 +1,222 @@
+//! One message's attributes under change.
+
+use std::ops::Range;
+
+use crate::build::{ToValue, put_pair};
+use crate::malformed::{Fault, Malformed, What};
+use crate::rope::Rope;
+use crate::view::{Value, find_key, value_of};
+use crate::wire::{self, Span};
+
+/// An attribute: where it is, and what it takes the place of.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// The field in the old request that it came from or takes the place of.
+    old: Option<Range<usize>>,
+    /// In the arena, not in the old request.
+    new: bool,
+    removed: bool,
+    /// The field, and in it the KeyValue and its key.
+    field: Range<usize>,
+    pair: Span,
+    key: Span,
+}
+
+/// The attributes of one resource, span, log record or data point, to be read and changed. Changes are seen at once by
+/// what is read after them. Keys that come twice: the first counts when reading, writing leaves only one.
+#[derive(Debug)]
+pub struct Editor<'e> {
+    buf: &'e [u8],
+    arena: &'e mut Vec<u8>,
+    entries: &'e mut Vec<Entry>,
+    /// The number of the attributes' field.
+    number: u32,
+    changed: bool,
+}
+
+impl<'e> Editor<'e> {
+    pub(crate) fn new(
+        buf: &'e [u8],
+        arena: &'e mut Vec<u8>,
+        entries: &'e mut Vec<Entry>,
+        number: u32,
+    ) -> Self {
+        entries.clear();
+        Editor { buf, arena, entries, number, changed: false }
+    }
+
+    /// Finds the attributes in the parts of a message.
+    pub(crate) fn load(&mut self, parts: &[Span]) -> Result<(), Fault> {
+        for part in parts {
+            let mut rest = *part;
+            while let Some(field) = rest.next(self.buf)? {
+                if field.number != self.number {
+                    continue;
+                }
+                field.expect(wire::LEN)?;
+                let (pair, old) = (field.span(), field.start..field.end);
+                let (key, _) = find_key(self.buf, pair)?;
+                let entry =
+                    Entry { old: Some(old.clone()), new: false, removed: false, field: old, pair, key };
+                self.entries.push(entry);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_changed(&self) -> bool {
+        self.changed
+    }
+
+    fn bytes(&self, entry: &Entry) -> &[u8] {
+        if entry.new { self.arena } else { self.buf }
+    }
+
+    fn find(&self, key: &str) -> Option<usize> {
+        let is = |entry: &Entry| !entry.removed && entry.key.of(self.bytes(entry)) == key.as_bytes();
+        self.entries.iter().position(is)
+    }
+
+    /// The value under this key.
+    ///
+    /// # Errors
+    /// The value is malformed.
+    pub fn get(&self, key: &str) -> Result<Option<Value<'_>>, Malformed> {
+        let Some(entry) = self.find(key).and_then(|at| self.entries.get(at)) else { return Ok(None) };
+        self.read(entry).map(|(_, value)| Some(value))
+    }
+
+    fn read(&self, entry: &Entry) -> Result<(&str, Value<'_>), Malformed> {
+        let buf = self.bytes(entry);
+        let pair = find_key(buf, entry.pair).and_then(|(key, values)| {
+            let text = std::str::from_utf8(key.of(buf));
+            let text = text.map_err(|_| Fault { offset: key.at as usize, what: What::Utf8 })?;
+            Ok((text, value_of(buf, entry.pair, values)?))
+        });
+        pair.map_err(|fault| fault.within("an attribute"))
+    }
+
+    /// All attributes, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Result<(&str, Value<'_>), Malformed>> {
+        self.entries.iter().filter(|entry| !entry.removed).map(|entry| self.read(entry))
+    }
+
+    /// Whether there is a value under this key.
+    pub fn contains(&self, key: &str) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// Adds an attribute unless there is one under this key. Tells whether it did.
+    pub fn insert(&mut self, key: &str, value: impl ToValue) -> bool {
+        if self.contains(key) {
+            return false;
+        }
+        self.put(None, key, &value);
+        true
+    }
+
+    /// Gives an attribute that is there another value. Tells whether it was there.
+    pub fn update(&mut self, key: &str, value: impl ToValue) -> bool {
+        let found = self.find(key);
+        if found.is_some() {
+            self.put(found, key, &value);
+        }
+        found.is_some()
+    }
+
+    /// Sets an attribute, be it there or not.
+    pub fn upsert(&mut self, key: &str, value: impl ToValue) {
+        self.put(self.find(key), key, &value);
+    }
+
+    /// Takes an attribute away. Tells whether it was there.
+    pub fn remove(&mut self, key: &str) -> bool {
+        let mut found = false;
+        while let Some(at) = self.find(key) {
+            self.remove_at(at);
+            found = true;
+        }
+        found
+    }
+
+    /// Takes away the attributes whose key is chosen. Tells how many.
+    pub fn remove_where(&mut self, mut chosen: impl FnMut(&str) -> bool) -> usize {
+        let mut removed = 0;
+        for at in 0..self.entries.len() {
+            let Some(entry) = self.entries.get(at).filter(|entry| !entry.removed) else { continue };
+            if std::str::from_utf8(entry.key.of(self.bytes(entry))).is_ok_and(&mut chosen) {
+                self.remove_at(at);
+                removed += 1;
+            }
+        }
+        removed
+    }
+
+    fn remove_at(&mut self, at: usize) {
+        if let Some(entry) = self.entries.get_mut(at) {
+            entry.removed = true;
+            self.changed = true;
+        }
+    }
+
+    fn put(&mut self, at: Option<usize>, key: &str, value: &impl ToValue) {
+        let start = self.arena.len();
+        put_pair(self.arena, self.number, key, value);
+        let (end, mut pos) = (self.arena.len(), start);
+        let Ok(Some(field)) = wire::next_field(self.arena, &mut pos, end) else { return };
+        let Ok((key_span, _)) = find_key(self.arena, field.span()) else { return };
+        let mut entry = Entry {
+            old: None,
+            new: true,
+            removed: false,
+            field: start..end,
+            pair: field.span(),
+            key: key_span,
+        };
+        let Some(at) = at else {
+            self.entries.push(entry);
+            self.changed = true;
+            return;
+        };
+        // Later ones under the same key give way.
+        for other in at + 1..self.entries.len() {
+            let same = |entry: &&Entry| !entry.removed && entry.key.of(self.bytes(entry)) == key.as_bytes();
+            if self.entries.get(other).filter(same).is_some() {
+                self.remove_at(other);
+            }
+        }
+        let Some(place) = self.entries.get(at) else { return };
+        if place.pair.of(self.bytes(place)) == field.span().of(self.arena) {
+            self.arena.truncate(start);
+            return;
+        }
+        entry.old = place.old.clone();
+        if let Some(place) = self.entries.get_mut(at) {
+            *place = entry;
+            self.changed = true;
+        }
+    }
+}
+
+/// Writes the parts of a message with its entries' changes.
+pub(crate) fn write(entries: &[Entry], parts: &[Span], rope: &mut Rope<'_>) {
+    let mut at = 0;
+    for part in parts {
+        let mut from = part.at as usize;
+        while let Some(entry) = entries.get(at) {
+            let Some(old) = entry.old.as_ref().filter(|old| old.end <= part.end as usize) else { break };
+            if entry.removed || entry.new {
+                rope.old(from, old.start);
+                from = old.end;
+            }
+            if entry.new && !entry.removed {
+                rope.new_bytes(entry.field.start, entry.field.end);
+            }
+            at += 1;
+        }
+        rope.old(from, part.end as usize);
+    }
+    for entry in entries.iter().skip(at).filter(|entry| !entry.removed) {
+        rope.new_bytes(entry.field.start, entry.field.end);
+    }
+}

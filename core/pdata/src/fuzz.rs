@@ -1,0 +1,133 @@
+//! What every sequence of bytes must survive. Driven by a test for a second or two, and by cargo-fuzz for longer.
+//!
+//! A broken promise is a panic: that is what a fuzzer looks for.
+
+use bytes::Bytes;
+
+use crate::build::AnyValue;
+use crate::edit::{Editor, Headers, Record, RecordEditor, edit_records, edit_resources};
+use crate::view::{Attributes, Data, LogsView, MetricsView, TracesView};
+use crate::{Grouper, Limit, Signal, check, regroup, split};
+
+/// Walks the bytes as every signal.
+pub fn walk(data: &[u8]) {
+    for signal in Signal::ALL {
+        if let Err(error) = check(signal, data) {
+            assert!(error.offset < data.len(), "a fault beyond the end: {error}");
+            assert!(!error.to_string().is_empty());
+        }
+    }
+}
+
+/// Splits the bytes as every signal: no item may be lost, no piece may be malformed.
+pub fn split_pieces(data: &[u8]) {
+    let (request, seed) = (Bytes::copy_from_slice(data), data.first().copied().unwrap_or(0) as usize);
+    for signal in Signal::ALL {
+        for limit in [Limit::Items(seed % 7), Limit::Bytes(seed * 3)] {
+            let Ok(total) = check(signal, &request) else {
+                assert!(split(signal, &request, limit).is_err(), "split takes what check refuses");
+                continue;
+            };
+            let pieces = split(signal, &request, limit).unwrap_or_default();
+            assert_eq!(pieces.iter().map(|piece| piece.items).sum::<usize>(), total, "items lost");
+            for piece in pieces {
+                assert_eq!(check(signal, &piece.bytes), Ok(piece.items), "a malformed piece");
+            }
+        }
+    }
+}
+
+/// Edits and regroups the bytes as every signal: the number of items stays, and the result is well formed.
+pub fn splice(data: &[u8]) {
+    let request = Bytes::copy_from_slice(data);
+    for signal in Signal::ALL {
+        let Ok(total) = check(signal, &request) else { continue };
+        let results = [
+            edit_resources(signal, &request, change),
+            edit_records(signal, &request, &mut Everything),
+            regroup(signal, &request, "a", "overflow", &mut Everything),
+        ];
+        for result in results {
+            let bytes = result.map(|edited| edited.bytes);
+            assert_eq!(bytes.and_then(|bytes| check(signal, &bytes)), Ok(total), "items lost by an edit");
+        }
+    }
+}
+
+fn change(attributes: &mut Editor<'_>) {
+    let first = attributes.get("a").ok().flatten().and_then(|value| value.to_any().ok());
+    attributes.remove("b");
+    attributes.upsert("a", first.unwrap_or(AnyValue::Int(7)));
+    attributes.insert("new", "text");
+}
+
+struct Everything;
+
+impl Headers for Everything {}
+
+impl RecordEditor for Everything {
+    fn edit(&mut self, _: &Record<'_>, attributes: &mut Editor<'_>) {
+        change(attributes);
+    }
+}
+
+impl Grouper for Everything {
+    fn key(&mut self, record: &Record<'_>) -> &str {
+        let here = record.attributes().get("a");
+        match here {
+            Ok(Some(_)) => "some",
+            Ok(None) => "none",
+            Err(_) => "broken",
+        }
+    }
+}
+
+/// Reads everything that the views of every signal show.
+pub fn views(data: &[u8]) {
+    for resource in LogsView::new(data).resources().flatten() {
+        read(resource.attributes());
+        for record in resource.scopes().flatten().flat_map(|scope| scope.records()).flatten() {
+            let _ = (record.body.to_text(), record.body.to_any());
+            read(record.attributes());
+        }
+    }
+    for resource in TracesView::new(data).resources().flatten() {
+        for scope in resource.scopes().flatten() {
+            read(scope.attributes());
+            for span in scope.records().flatten() {
+                read(span.attributes());
+                span.events().flatten().for_each(|event| read(event.attributes()));
+                span.links().flatten().for_each(|link| read(link.attributes()));
+            }
+        }
+    }
+    for resource in MetricsView::new(data).resources().flatten() {
+        for metric in resource.scopes().flatten().flat_map(|scope| scope.records()).flatten() {
+            read(metric.metadata());
+            match metric.data {
+                Data::Empty => {}
+                Data::Gauge(points) | Data::Sum { points, .. } => {
+                    points.flatten().for_each(|p| read(p.attributes()))
+                }
+                Data::Histogram { points, .. } => points.flatten().for_each(|point| {
+                    read(point.attributes());
+                    let _ = (point.bucket_counts().count(), point.explicit_bounds().count());
+                }),
+                Data::ExponentialHistogram { points, .. } => points.flatten().for_each(|point| {
+                    read(point.attributes());
+                    let _ = (point.positive.counts.count(), point.negative.counts.count());
+                }),
+                Data::Summary(points) => points.flatten().for_each(|point| {
+                    read(point.attributes());
+                    let _ = point.quantiles().count();
+                }),
+            }
+        }
+    }
+}
+
+fn read(attributes: Attributes<'_>) {
+    for (_, value) in attributes.flatten() {
+        let _ = (value.to_text(), value.to_any());
+    }
+}

@@ -1,0 +1,144 @@
+use bytes::Bytes;
+use opentelemetry_proto::tonic::common::v1::{AnyValue as P, KeyValue, any_value::Value as V};
+use proptest::prelude::*;
+use streamgauge_pdata::build::MetricsBuilder;
+use streamgauge_pdata::edit::{Headers, Record};
+use streamgauge_pdata::view::MetricsView;
+use streamgauge_pdata::{Grouper, Signal, check, regroup};
+
+use crate::decoded::{Decoded, Flat};
+use crate::sample::Gen;
+
+/// Groups by the attribute `a`, as text.
+#[derive(Default)]
+struct ByA(String);
+
+impl Headers for ByA {}
+
+impl Grouper for ByA {
+    fn key(&mut self, record: &Record<'_>) -> &str {
+        let value = record.attributes().get("a").unwrap();
+        self.0 = value.map_or("none".into(), |value| value.to_text().unwrap().into_owned());
+        &self.0
+    }
+}
+
+/// What regrouping must make of the records: by resource, then by key in the order of the first.
+fn expected(records: Vec<Flat>, keys: &[String]) -> Vec<Flat> {
+    let mut out: Vec<Flat> = vec![];
+    let resources = records.last().map_or(0, |last| last.index + 1);
+    for index in 0..resources {
+        let of = |at: &usize| records[*at].index == index;
+        let mine: Vec<usize> = (0..records.len()).filter(of).collect();
+        let mut order: Vec<&String> = vec![];
+        mine.iter().for_each(|at| {
+            if !order.contains(&&keys[*at]) {
+                order.push(&keys[*at]);
+            }
+        });
+        for key in order {
+            for at in mine.iter().filter(|at| &keys[**at] == key) {
+                let mut record = Flat { index: 0, ..records[*at].clone() };
+                let value = Some(P { value: Some(V::StringValue(key.clone())) });
+                match record.resource.iter().position(|pair| pair.key == "project.id") {
+                    Some(first) => {
+                        record.resource[first].value = value;
+                        let mut index = 0;
+                        record.resource.retain(|pair| {
+                            index += 1;
+                            index - 1 <= first || pair.key != "project.id"
+                        });
+                    }
+                    None => record.resource.push(KeyValue {
+                        key: "project.id".into(),
+                        value,
+                        ..Default::default()
+                    }),
+                }
+                out.push(record);
+            }
+        }
+    }
+    out
+}
+
+/// The text of `a` as the views give it, for every record.
+fn keys(signal: Signal, request: &Bytes) -> Vec<String> {
+    struct Note(ByA, Vec<String>);
+    impl Headers for Note {}
+    impl Grouper for Note {
+        fn key(&mut self, record: &Record<'_>) -> &str {
+            let key = self.0.key(record);
+            self.1.push(key.to_owned());
+            key
+        }
+    }
+    let mut note = Note(ByA::default(), vec![]);
+    regroup(signal, request, "x", "overflow", &mut note).unwrap();
+    note.1
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn every_record_comes_once_under_a_resource_that_has_its_key(
+        seed: u64, signal in prop::sample::select(&Signal::ALL[..])
+    ) {
+        let request = Bytes::from(Gen::new(seed).request(signal));
+        let grouped = regroup(signal, &request, "project.id", "overflow", &mut ByA::default()).unwrap();
+        let got = Decoded::new(signal, &grouped.bytes).flat().into_iter().map(|record| Flat { index: 0, ..record });
+        let before = Decoded::new(signal, &request).flat();
+        prop_assert!(got.eq(expected(before, &keys(signal, &request))), "the records are others");
+        prop_assert_eq!(check(signal, &grouped.bytes), check(signal, &request));
+    }
+}
+
+#[test]
+fn the_points_of_one_metric_are_split_by_key() {
+    let mut builder = MetricsBuilder::new();
+    {
+        let mut resource = builder.resource([("k", "v")]);
+        let mut scope = resource.scope("s", "");
+        let mut gauge = scope.gauge("g", "1", "");
+        gauge.point(1).attribute("a", "x").int(1);
+        gauge.point(2).attribute("a", "y").int(2);
+        gauge.point(3).attribute("a", "x").int(3);
+    }
+    let request = builder.finish();
+    let grouped = regroup(Signal::Metrics, &request, "p", "overflow", &mut ByA::default()).unwrap();
+    let flat = Decoded::new(Signal::Metrics, &grouped.bytes).flat();
+    let indexes: Vec<usize> = flat.iter().map(|point| point.index).collect();
+    assert_eq!(indexes, [0, 0, 1]);
+}
+
+#[test]
+fn keys_beyond_the_bound_on_copied_headers_go_under_the_overflow() {
+    struct Each(usize, String);
+    impl Headers for Each {}
+    impl Grouper for Each {
+        fn key(&mut self, _: &Record<'_>) -> &str {
+            self.0 += 1;
+            self.1 = self.0.to_string();
+            &self.1
+        }
+    }
+    for (large_resource, large_scope) in [(8 << 20, 1), (1, 8 << 20)] {
+        let mut builder = MetricsBuilder::new();
+        {
+            let mut resource = builder.resource([("k", "v".repeat(large_resource))]);
+            let mut scope = resource.scope(&"s".repeat(large_scope), "");
+            let mut gauge = scope.gauge("g", "1", "");
+            for _ in 0..1000 {
+                gauge.point(1).int(1);
+            }
+        }
+        let request = builder.finish();
+        let grouped =
+            regroup(Signal::Metrics, &request, "p", "overflow", &mut Each(0, String::new())).unwrap();
+        assert_eq!(check(Signal::Metrics, &grouped.bytes), Ok(1000));
+        assert!(grouped.bytes.len() < 80 << 20, "{} bytes", grouped.bytes.len());
+        let last = MetricsView::new(&grouped.bytes).resources().last().unwrap().unwrap();
+        assert_eq!(last.attributes().get("p").unwrap().unwrap().as_str(), Some("overflow"));
+    }
+}
