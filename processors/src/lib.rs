@@ -1,1 +1,5 @@
 //! The processors, one folder each.
+
+pub mod rate;
+#[cfg(test)]
+mod testing;

@@ -10,6 +10,7 @@ mod identity;
 mod map;
 mod pattern;
 mod sliding;
+mod walk;
 mod window;
 
 pub use counter::{Change, Counter};
@@ -19,4 +20,5 @@ pub use identity::Identity;
 pub use map::SeriesMap;
 pub use pattern::{Pattern, Selector, find};
 pub use sliding::{PARTS, Sliding};
+pub use walk::{Unreadable, visit_metrics};
 pub use window::{Growth, Window};

@@ -48,15 +48,9 @@ impl<V> SeriesMap<V> {
         self.entries.remove(key).map(|entry| entry.value)
     }
 
-    /// Ends all series that were not seen for `after` nanoseconds; hands out each.
-    pub fn expire(&mut self, now: u64, after: u64, mut ended: impl FnMut(V)) {
-        let silent = self.entries.extract_if(|_, entry| now.saturating_sub(entry.last_seen) >= after);
-        silent.for_each(|(_, entry)| ended(entry.value));
-    }
-
-    /// Ends all series for which `keep` says no.
-    pub fn retain(&mut self, mut keep: impl FnMut(&mut V) -> bool) {
-        self.entries.retain(|_, entry| keep(&mut entry.value));
+    /// Ends all series for which `keep` says no; it gets the state and when the series was last seen.
+    pub fn retain(&mut self, mut keep: impl FnMut(&mut V, u64) -> bool) {
+        self.entries.retain(|_, entry| keep(&mut entry.value, entry.last_seen));
     }
 
     /// The state of all series, in no order.
@@ -98,16 +92,14 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_series_ends_once_and_makes_room() {
+    fn a_silent_series_ends_and_makes_room() {
         let mut map = SeriesMap::new(1);
         map.entry(b"a", 10, || "a");
         map.entry(b"a", 20, || "never");
-        let mut ended = Vec::new();
-        map.expire(29, 10, |value| ended.push(value));
-        assert!(ended.is_empty());
-        map.expire(30, 10, |value| ended.push(value));
-        map.expire(40, 10, |value| ended.push(value));
-        assert_eq!(ended, ["a"]);
+        map.retain(|_, last_seen| 29 - last_seen < 10);
+        assert_eq!(map.len(), 1);
+        map.retain(|_, last_seen| 30 - last_seen < 10);
+        assert!(map.is_empty());
         assert!(map.entry(b"b", 40, || "b").is_some());
     }
 }
