@@ -1,1 +1,3 @@
 //! The extensions, one folder each.
+
+pub mod health_check;

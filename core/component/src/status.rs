@@ -89,7 +89,7 @@ pub struct StatusBoard {
 
 #[derive(Debug, Default)]
 struct Board {
-    ready: bool,
+    ready_since: Option<SystemTime>,
     components: BTreeMap<(Kind, String), ComponentStatus>,
 }
 
@@ -117,12 +117,18 @@ impl StatusBoard {
 
     /// Says whether the pipelines are ready.
     pub fn set_ready(&self, ready: bool) {
-        self.lock().ready = ready;
+        let mut board = self.lock();
+        board.ready_since = if ready { board.ready_since.or_else(|| Some(SystemTime::now())) } else { None };
     }
 
     /// Whether the pipelines are ready.
     pub fn ready(&self) -> bool {
-        self.lock().ready
+        self.ready_since().is_some()
+    }
+
+    /// Since when the pipelines are ready.
+    pub fn ready_since(&self) -> Option<SystemTime> {
+        self.lock().ready_since
     }
 
     /// All components, by kind and id.
