@@ -36,6 +36,11 @@ impl Clock {
         Clock { simulated: Some((tokio::time::Instant::now(), start)) }
     }
 
+    /// Whether the wall clock is a test's.
+    pub fn is_simulated(&self) -> bool {
+        self.simulated.is_some()
+    }
+
     /// Both clocks.
     pub fn now(&self) -> Now {
         Now { instant: tokio::time::Instant::now().into_std(), unix_nanos: unix_nanos(self.wall()) }

@@ -8,6 +8,7 @@ use streamgauge_pdata::Signal;
 
 use crate::clock::Clock;
 use crate::counters::{Instrument, InstrumentKind, Node, Registry};
+use crate::random::Random;
 use crate::status::{Kind, State, StatusBoard};
 
 /// What a running component may ask for: its id, the time, where to report, what it shares with others. Cheap to clone.
@@ -21,6 +22,7 @@ pub struct Host {
 /// What all components of a process share.
 struct Process {
     clock: Clock,
+    random: Random,
     board: Arc<StatusBoard>,
     registry: Arc<Registry>,
     shared: Mutex<HashMap<(TypeId, String), Weak<dyn Any + Send + Sync>>>,
@@ -29,7 +31,8 @@ struct Process {
 impl Host {
     /// The host of a process, from which those of the components are made by [`Host::for_component`].
     pub fn new(clock: Clock, board: Arc<StatusBoard>, registry: Arc<Registry>) -> Self {
-        let process = Process { clock, board, registry, shared: Mutex::default() };
+        let random = if clock.is_simulated() { Random::seeded(1) } else { Random::from_system() };
+        let process = Process { clock, random, board, registry, shared: Mutex::default() };
         Host { kind: Kind::Extension, id: "".into(), process: Arc::new(process) }
     }
 
@@ -57,6 +60,11 @@ impl Host {
     /// Time.
     pub fn clock(&self) -> &Clock {
         &self.process.clock
+    }
+
+    /// Randomness for jitter. On simulated time it is the same in every run.
+    pub fn random(&self) -> &Random {
+        &self.process.random
     }
 
     /// The states of all components.

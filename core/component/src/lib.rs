@@ -24,6 +24,7 @@ mod optional;
 mod outcome;
 mod outlet;
 mod processor;
+mod random;
 mod receiver;
 mod status;
 #[cfg(feature = "testkit")]
@@ -46,6 +47,7 @@ pub use optional::Optional;
 pub use outcome::{Outcome, Reason};
 pub use outlet::{Consumer, Outlet, Outlets, panic_message};
 pub use processor::{Held, Out, Processor, Tally};
+pub use random::Random;
 pub use receiver::Receiver;
 pub use status::{ComponentStatus, Kind, State, StatusBoard};
 pub use streamgauge_pdata::Signal;
