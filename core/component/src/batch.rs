@@ -46,6 +46,9 @@ pub struct Context {
     pub headers: Vec<(Arc<str>, Arc<str>)>,
     /// The sender's `traceparent`, for the collector's own traces.
     pub traceparent: Option<Arc<str>>,
+    /// The senders may have had their answer: a batcher held the parts. A full queue lets them wait, whatever it does
+    /// with others: refusing them would be loss.
+    pub answered: bool,
 }
 
 impl Context {
@@ -58,6 +61,7 @@ impl Context {
             identity: None,
             headers: Vec::new(),
             traceparent: None,
+            answered: false,
         }
     }
 

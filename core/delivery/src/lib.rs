@@ -1,1 +1,19 @@
 //! What stands before an exporter: queue, batching, retry, timeout.
+//!
+//! The way of a batch: [`Delivery`] takes it (or refuses it: the queue is full, the collector is stopping), the
+//! dispatcher joins and splits it if batching is on, and the sender makes attempts until the peer has it or the data is
+//! known to be at fault, the retries end, or the stop's deadline passes. What is on its way is a `Load`: it keeps the
+//! parts, their acks and the ledger together, so that nothing leaves without being settled and counted.
+//!
+//! This crate knows nothing of wires, configuration files or the graph; it sees an exporter as one attempt.
+
+mod backoff;
+mod delivery;
+mod dispatcher;
+mod load;
+mod room;
+mod sampler;
+mod sender;
+mod stop;
+
+pub use delivery::Delivery;

@@ -1,0 +1,114 @@
+//! What is on its way: parts, their acks, and the ledger they stand in.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use streamgauge_component::{Accepted, Batch, Node, Outcome, Part, Reason, Request};
+use tokio::sync::mpsc;
+
+/// One request to be. Held in the ledger from the moment it is made until each part is settled; what is dropped on the
+/// way is counted too.
+pub(crate) struct Load {
+    batch: Batch,
+    account: Account,
+}
+
+/// Where a load is counted, and the sign that something is still under way: a drain waits for the last of them.
+#[derive(Clone)]
+pub(crate) struct Account {
+    pub(crate) node: Arc<Node>,
+    pub(crate) _alive: mpsc::Sender<Infallible>,
+}
+
+impl Load {
+    /// Takes a batch in.
+    pub(crate) fn new(batch: Batch, account: Account) -> Self {
+        account.node.held_items.add(batch.items() as u64);
+        account.node.held_bytes.add(batch.bytes() as u64);
+        Load { batch, account }
+    }
+
+    pub(crate) fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// Changes every part on its way in, such as by watching its ack.
+    pub(crate) fn map(&mut self, change: impl FnMut(Part) -> Part) {
+        self.batch.parts = std::mem::take(&mut self.batch.parts).into_iter().map(change).collect();
+    }
+
+    /// The request for one attempt. It shares the bytes.
+    pub(crate) fn request(&self) -> Request {
+        Request {
+            signal: self.batch.signal,
+            context: self.batch.context.clone(),
+            parts: self.batch.parts.iter().map(|p| p.bytes.clone()).collect::<Vec<Bytes>>(),
+            items: self.batch.items(),
+        }
+    }
+
+    /// Two halves of what is more than one part.
+    pub(crate) fn halve(mut self) -> (Load, Load) {
+        let parts = self.batch.parts.split_off(self.batch.parts.len() / 2);
+        let (signal, context) = (self.batch.signal, self.batch.context.clone());
+        let right = Load { batch: Batch { signal, context, parts }, account: self.account.clone() };
+        (self, right)
+    }
+
+    /// The peer took it, perhaps without some items.
+    pub(crate) fn accepted(mut self, accepted: &Accepted) {
+        let node = self.account.node.clone();
+        let mut left = self.batch.items() as u64;
+        for (reason, items) in &accepted.dropped {
+            let items = left.min(*items);
+            node.dropped.add(*reason, items);
+            left -= items;
+        }
+        node.delivered.add(left);
+        self.end(&Outcome::Delivered);
+    }
+
+    /// It ends here, not delivered.
+    pub(crate) fn settle(mut self, outcome: &Outcome) {
+        self.count(outcome);
+        self.end(outcome);
+    }
+
+    fn count(&self, outcome: &Outcome) {
+        let (node, items) = (&self.account.node, self.batch.items() as u64);
+        match outcome {
+            Outcome::Delivered => node.delivered.add(items),
+            Outcome::Rejected { reason, .. } => node.dropped.add(*reason, items),
+            Outcome::Retry { reason, .. } => node.returned.add(*reason, items),
+        }
+    }
+
+    fn end(&mut self, outcome: &Outcome) {
+        self.release();
+        for part in std::mem::take(&mut self.batch.parts) {
+            part.ack.settle(outcome.clone());
+        }
+    }
+
+    fn release(&self) {
+        self.account.node.held_items.sub(self.batch.items() as u64);
+        self.account.node.held_bytes.sub(self.batch.bytes() as u64);
+    }
+}
+
+/// A cancelled caller, or a panic of our own: the acks settle themselves, the ledger hears the same here.
+impl Drop for Load {
+    fn drop(&mut self) {
+        if self.batch.parts.is_empty() {
+            return;
+        }
+        let panicking = std::thread::panicking();
+        self.count(&if panicking {
+            Outcome::rejected(Reason::Panic)
+        } else {
+            Outcome::retry(Reason::Abandoned)
+        });
+        self.release();
+    }
+}

@@ -1,0 +1,261 @@
+//! Attempts, until a load has ended.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use streamgauge_component::{
+    About, Accepted, ExportError, Exporter, Host, Instrument, InstrumentKind, Outcome, Reason, Request,
+    RetrySettings, Signal, State, panic_message,
+};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::backoff::Backoff;
+use crate::load::Load;
+use crate::sampler::Sampler;
+use crate::stop::Stop;
+
+/// Makes attempts with the running instance of the exporter.
+pub(crate) struct Sender {
+    pub(crate) timeout: Duration,
+    pub(crate) retry: RetrySettings,
+    /// Whether a load waits while there is no instance. Without a queue its sender is told instead.
+    pub(crate) waits_for_instance: bool,
+    pub(crate) exporter: watch::Receiver<Option<Arc<dyn Exporter>>>,
+    pub(crate) on_panic: Arc<dyn Fn(&str) + Send + Sync>,
+    pub(crate) host: Host,
+    pub(crate) stop: Arc<Stop>,
+    pub(crate) log: Log,
+}
+
+/// What is said about attempts.
+pub(crate) struct Log {
+    signal: Signal,
+    in_flight: Arc<Instrument>,
+    troubled: AtomicBool,
+    retries: Sampler,
+    losses: Sampler,
+}
+
+impl Log {
+    pub(crate) fn new(signal: Signal, host: &Host) -> Self {
+        let in_flight = host.instrument(
+            InstrumentKind::Gauge,
+            "otelcol_exporter_in_flight_requests",
+            "{request}",
+            "Requests that are being sent.",
+            vec![("data_type", signal.name().to_owned())],
+        );
+        let (retries, losses) = (Sampler::default(), Sampler::default());
+        Log { signal, in_flight, troubled: AtomicBool::new(false), retries, losses }
+    }
+}
+
+/// Why a load did not get to the peer.
+enum Failure {
+    /// The data is at fault.
+    Content(String),
+    /// This is what its sources hear.
+    Ended(Outcome),
+}
+
+/// What one attempt came to, if not to success.
+enum Attempt {
+    Failed(ExportError),
+    Panicked(String),
+    /// The stop's deadline has passed.
+    Cut,
+}
+
+impl Sender {
+    /// Returns when every part of the load is settled.
+    pub(crate) async fn deliver(&self, load: Load) {
+        let mut left = vec![load];
+        while let Some(load) = left.pop() {
+            match self.send(load.request()).await {
+                Ok(accepted) => {
+                    self.tell_partial(&accepted);
+                    load.accepted(&accepted);
+                }
+                Err(Failure::Content(_)) if load.batch().parts.len() > 1 => {
+                    let (first, second) = load.halve();
+                    left.push(second);
+                    left.push(first);
+                }
+                Err(Failure::Content(why)) => {
+                    self.end(load, &Outcome::rejected_with(Reason::PeerRefused, why));
+                }
+                Err(Failure::Ended(outcome)) => self.end(load, &outcome),
+            }
+        }
+    }
+
+    async fn send(&self, request: Request) -> Result<Accepted, Failure> {
+        let started = Instant::now();
+        let mut backoff = Backoff::new(&self.retry);
+        loop {
+            let exporter = self.instance().await.map_err(Failure::Ended)?;
+            if self.stop.is_over() {
+                return Err(Failure::Ended(Outcome::retry(Reason::Stopping)));
+            }
+            let error = match self.attempt(&*exporter, &request).await {
+                Ok(accepted) => {
+                    self.well();
+                    return Ok(accepted);
+                }
+                Err(Attempt::Cut) => return Err(Failure::Ended(Outcome::retry(Reason::Stopping))),
+                Err(Attempt::Panicked(message)) => {
+                    (self.on_panic)(&message);
+                    return Err(Failure::Ended(Outcome::rejected_with(Reason::Panic, message)));
+                }
+                Err(Attempt::Failed(error)) => error,
+            };
+            let text = error.to_string();
+            let asked = match error {
+                ExportError::Permanent { about: About::Content, .. } => return Err(Failure::Content(text)),
+                ExportError::Permanent { about: About::Peer, .. } => {
+                    self.unwell(&text);
+                    return Err(Failure::Ended(Outcome::rejected_with(Reason::PeerError, text)));
+                }
+                ExportError::Retryable { after, .. } => after,
+            };
+            self.unwell(&text);
+            let wait = backoff.next(self.host.random().next()).max(asked.unwrap_or_default());
+            let next = Instant::now() + wait;
+            let over = !self.retry.max_elapsed_time.is_zero() && next > started + self.retry.max_elapsed_time;
+            if !self.retry.enabled || over {
+                let detail = format!("no more retries left: {text}");
+                let (reason, after) = (Reason::RetriesExhausted, Some(wait));
+                return Err(Failure::Ended(Outcome::Retry { reason, after, detail: Some(detail.into()) }));
+            }
+            self.tell_retry(&text, wait, request.items);
+            tokio::select! {
+                biased;
+                () = self.stop.comes_before(next) => return Err(Failure::Ended(stopping(&text))),
+                () = sleep_until(next) => {}
+            }
+        }
+    }
+
+    /// The running instance; waits for one where a queue stands before it.
+    async fn instance(&self) -> Result<Arc<dyn Exporter>, Outcome> {
+        let mut exporter = self.exporter.clone();
+        if let Some(running) = exporter.borrow_and_update().clone() {
+            return Ok(running);
+        }
+        if !self.waits_for_instance {
+            return Err(Outcome::retry(Reason::ComponentDown));
+        }
+        tokio::select! {
+            found = exporter.wait_for(Option::is_some) => match found.ok().and_then(|found| found.clone()) {
+                Some(running) => Ok(running),
+                None => Err(Outcome::retry(Reason::ComponentDown)),
+            },
+            () = self.stop.passed() => Err(Outcome::retry(Reason::Stopping)),
+        }
+    }
+
+    async fn attempt(&self, exporter: &dyn Exporter, request: &Request) -> Result<Accepted, Attempt> {
+        // The inner block makes a panic while the future is built look like one while it runs.
+        let export = AssertUnwindSafe(async { exporter.export(request).await }).catch_unwind();
+        let limited = async {
+            if self.timeout.is_zero() {
+                return export.await;
+            }
+            timeout(self.timeout, export).await.unwrap_or_else(|_| {
+                let limit = self.timeout;
+                Ok(Err(ExportError::unreachable(format!("no answer within the timeout of {limit:?}"))))
+            })
+        };
+        let _in_flight = InFlight::new(&self.log.in_flight);
+        tokio::select! {
+            biased;
+            result = limited => match result {
+                Ok(Ok(accepted)) => Ok(accepted),
+                Ok(Err(error)) => Err(Attempt::Failed(error)),
+                Err(panic) => Err(Attempt::Panicked(panic_message(&*panic).to_owned())),
+            },
+            () = self.stop.passed() => Err(Attempt::Cut),
+        }
+    }
+
+    fn end(&self, load: Load, outcome: &Outcome) {
+        if let Some(suppressed) = self.log.losses.due() {
+            tracing::error!(
+                exporter = &**self.host.id(),
+                signal = self.log.signal.name(),
+                dropped_items = load.batch().items(),
+                reason = outcome.reason().map_or("", Reason::as_str),
+                suppressed,
+                error = outcome.detail().unwrap_or_default(),
+                "Exporting failed. Dropping data."
+            );
+        }
+        load.settle(outcome);
+    }
+
+    fn tell_retry(&self, error: &str, interval: Duration, items: usize) {
+        if let Some(suppressed) = self.log.retries.due() {
+            let (exporter, signal) = (&**self.host.id(), self.log.signal.name());
+            tracing::info!(
+                exporter,
+                signal,
+                items,
+                ?interval,
+                suppressed,
+                error,
+                "Exporting failed. Will retry the request after interval."
+            );
+        }
+    }
+
+    fn tell_partial(&self, accepted: &Accepted) {
+        for (reason, dropped_items) in &accepted.dropped {
+            if let Some(suppressed) = self.log.losses.due() {
+                tracing::warn!(
+                    exporter = &**self.host.id(),
+                    signal = self.log.signal.name(),
+                    dropped_items,
+                    reason = reason.as_str(),
+                    suppressed,
+                    error = accepted.message.as_deref().unwrap_or_default(),
+                    "The peer took the request without some of its items."
+                );
+            }
+        }
+    }
+
+    fn unwell(&self, why: &str) {
+        self.log.troubled.store(true, Ordering::Relaxed);
+        self.host.report(State::Recoverable, Some(why.to_owned()));
+    }
+
+    fn well(&self) {
+        if self.log.troubled.load(Ordering::Relaxed) && self.log.troubled.swap(false, Ordering::Relaxed) {
+            self.host.report(State::Ok, None);
+        }
+    }
+}
+
+fn stopping(text: &str) -> Outcome {
+    Outcome::Retry { reason: Reason::Stopping, after: None, detail: Some(text.into()) }
+}
+
+/// Counts an attempt for as long as it lasts, however it ends.
+struct InFlight<'a>(&'a Instrument);
+
+impl<'a> InFlight<'a> {
+    fn new(gauge: &'a Instrument) -> Self {
+        gauge.value.add(1);
+        InFlight(gauge)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.value.sub(1);
+    }
+}
