@@ -103,7 +103,7 @@ fn read<C: ComponentConfig>(section: &Section) -> Result<AnyConfig, Diagnostics>
 }
 
 fn schema<C: ComponentConfig>() -> serde_json::Value {
-    schemars::SchemaGenerator::default().into_root_schema_for::<C>().to_value()
+    streamgauge_config::schema_of::<C>()
 }
 
 fn defaults<C: ComponentConfig>() -> Option<serde_json::Value> {

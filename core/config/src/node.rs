@@ -121,6 +121,39 @@ impl Node {
         self.from_env
     }
 
+    /// The tree as JSON, in its order. A number that a string setting would take otherwise, such as `0123` from the
+    /// environment, is given as that string.
+    pub fn to_json(&self) -> serde_json::Value {
+        use serde_json::Value as Json;
+        let number = match &self.value {
+            Value::List(list) => return list.iter().map(Node::to_json).collect(),
+            Value::Map(map) => {
+                return map
+                    .entries
+                    .iter()
+                    .map(|e| (e.key.clone(), e.value.to_json()))
+                    .collect::<serde_json::Map<_, _>>()
+                    .into();
+            }
+            Value::Scalar(s) => match s.kind {
+                ScalarKind::Null => Json::Null,
+                ScalarKind::Bool(b) => b.into(),
+                ScalarKind::Int(n) => i64::try_from(n)
+                    .map(Json::from)
+                    .or_else(|_| u64::try_from(n).map(Json::from))
+                    .unwrap_or(Json::Null),
+                ScalarKind::Float(x) => {
+                    serde_json::Number::from_f64(x).map_or_else(|| s.text.as_str().into(), Json::Number)
+                }
+                ScalarKind::Str => s.text.as_str().into(),
+            },
+        };
+        match &self.original {
+            Some(text) if number.is_number() && number.to_string() != *text => text.as_str().into(),
+            _ => number,
+        }
+    }
+
     /// What kind of value this is, in the Collector's words.
     pub(crate) fn kind_name(&self) -> &'static str {
         match &self.value {

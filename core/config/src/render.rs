@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::redact::SECRET_WORDS;
 use crate::{Diagnostic, Diagnostics, Place, REDACTED, Severity};
 
 /// How to show diagnostics.
@@ -94,21 +95,6 @@ fn snippet(place: &Place) -> Option<(String, usize, usize)> {
     }
     Some((shown.into_iter().collect(), start, length))
 }
-
-/// Words that make what follows a colon a secret.
-const SECRET_WORDS: [&str; 11] = [
-    "password",
-    "passwd",
-    "secret",
-    "token",
-    "authorization",
-    "api_key",
-    "apikey",
-    "api-key",
-    "credential",
-    "_pem",
-    "cookie",
-];
 
 /// From where on a line must not be shown: after the colon of a secret's key, or after the `//` of a URL with a password.
 fn secret_from(line: &[char]) -> Option<usize> {

@@ -27,11 +27,18 @@ pub struct Setting {
     pub about: String,
 }
 
+/// A type's JSON schema, with nothing left to a reference where the type is not recursive.
+pub fn schema_of<T: JsonSchema>() -> Value {
+    let generator = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true).into_generator();
+    generator.into_root_schema_for::<T>().to_value()
+}
+
 /// Describes a configuration type.
 pub fn describe<T: JsonSchema + Default + Serialize>() -> Described {
-    let generator = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true).into_generator();
-    let schema = generator.into_root_schema_for::<T>().to_value();
-    Described { schema, defaults: serde_json::to_value(T::default()).unwrap_or(Value::Null) }
+    Described {
+        schema: schema_of::<T>(),
+        defaults: serde_json::to_value(T::default()).unwrap_or(Value::Null),
+    }
 }
 
 impl Described {
