@@ -1,1 +1,3 @@
 //! The receivers, one folder each.
+
+pub mod otlp;
