@@ -7,7 +7,7 @@ use std::time::Duration;
 use streamgauge_component::{
     Ack, Batch, BoxFuture, Consumer, DeliverySettings, Exporter, Host, Node, Outcome, Part, Reason, Signal,
 };
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::dispatcher::Dispatcher;
@@ -64,13 +64,13 @@ impl Delivery {
         let sender =
             Sender { timeout, retry, waits_for_instance, exporter, on_panic, host, stop: stopping, log };
         let sender = Arc::new(sender);
+        let account = Account { node: node.clone(), _alive: alive };
         let send_queue = queue.enabled.then(|| {
             let (put, get) = mpsc::unbounded_channel(); // bounded by `room`
-            let consumers = Arc::new(Semaphore::new(queue.num_consumers.clamp(1, Semaphore::MAX_PERMITS)));
-            tokio::spawn(Dispatcher { queue: get, sender: sender.clone(), consumers }.run());
+            tokio::spawn(Dispatcher::new(&queue, get, sender.clone(), &account).run());
             put
         });
-        let open = Open { account: Account { node: node.clone(), _alive: alive }, queue: send_queue };
+        let open = Open { account, queue: send_queue };
         Arc::new(Delivery {
             sender,
             room,
