@@ -14,7 +14,9 @@ use streamgauge_component::{
 };
 use streamgauge_config::Section;
 use streamgauge_harness::{http, poll_until_async};
-use streamgauge_transport::{Protocol, Status};
+use streamgauge_transport::{
+    ClientOptions, Code, Endpoint, GRPC_ALPN, GrpcClient, HeaderMap, Protocol, Status, TlsClient, grpc_path,
+};
 use tonic::transport::Channel;
 
 use super::config::OtlpConfig;
@@ -257,6 +259,30 @@ async fn at_the_stop_a_waiting_client_hears_its_ack_and_new_ones_find_no_door() 
     running.receiver.shutdown().await;
     answer.await.unwrap().unwrap();
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn with_tls_clients_that_trust_the_authority_get_through() {
+    let dir = std::env::temp_dir().join(format!("streamgauge-otlp-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let certs = streamgauge_harness::Certs::generate(&dir);
+    let yaml = format!(
+        "protocols: {{grpc: {{endpoint: 'localhost:0', tls: {{cert_file: '{}', key_file: '{}', min_version: 1.2}}}}}}",
+        certs.server_cert.display(),
+        certs.server_key.display()
+    );
+    let running = start(&yaml).await;
+    let tls = TlsClient { ca_file: Some(certs.ca.display().to_string()), ..TlsClient::default() };
+    let tls = Some(tls.load(&GRPC_ALPN).unwrap());
+    std::fs::remove_dir_all(&dir).unwrap();
+    let port = running.receiver.address(Protocol::Grpc).unwrap().port();
+    let endpoint = Endpoint::parse(&format!("https://localhost:{port}")).unwrap();
+    let client = GrpcClient::new(endpoint, ClientOptions { tls, ..ClientOptions::default() });
+    let body = Bytes::from(logs(1).encode_to_vec());
+    let none = HeaderMap::new();
+    let answer = client.unary(grpc_path(Signal::Logs), &none, body.into(), None, Some(SOON)).await;
+    assert_eq!(answer.unwrap().status.code, Code::Ok);
+    assert_eq!(running.sink.items(), 1);
 }
 
 #[tokio::test]
