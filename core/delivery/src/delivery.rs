@@ -106,12 +106,12 @@ impl Delivery {
         };
         let load = Load::new(batch, account);
         match (&self.room, queue) {
-            (Some(room), Some(queue)) => self.enqueue(load, room, &queue).await,
+            (Some(room), Some(queue)) => self.enqueue(load, room, queue).await,
             _ => self.sender.deliver(load).await,
         }
     }
 
-    async fn enqueue(&self, mut load: Load, room: &Room, queue: &mpsc::UnboundedSender<Load>) {
+    async fn enqueue(&self, mut load: Load, room: &Room, queue: mpsc::UnboundedSender<Load>) {
         let waits = self.block_on_overflow || load.batch().context.answered;
         let need = room.need(load.batch());
         let ticket = if waits { room.wait(need).await } else { room.take(need) };
@@ -129,6 +129,7 @@ impl Delivery {
         if let Err(refused) = queue.send(load) {
             refused.0.settle(&Outcome::retry(Reason::Stopping));
         }
+        drop(queue); // a drain knows by the last of them that nothing more comes
         if let Some(settled) = settled {
             let _ = settled.await; // both ends of it mean the same
         }
