@@ -83,13 +83,19 @@ impl Delivery {
         })
     }
 
+    /// The stop has begun and ends at `deadline`. The queue still takes what comes, but nobody waits beyond the deadline:
+    /// whoever would, hears `Retry(stopping)`. A further call can only bring it closer.
+    pub fn stop_by(&self, deadline: Instant) {
+        self.stop.at(deadline);
+    }
+
     /// Takes nothing new from now on (`Retry(stopping)`), goes on exporting what it holds until `deadline`, and settles
     /// the rest as `Retry(stopping)`. Returns when nothing is held: the number of items that were not delivered since the
     /// call. A second call can bring the deadline closer.
     pub async fn drain(&self, deadline: Instant) -> u64 {
         let lost = || self.node.dropped.total() + self.node.returned.total();
         let before = lost();
-        self.stop.at(deadline);
+        self.stop_by(deadline);
         if let Some(room) = &self.room {
             room.close();
         }
@@ -114,7 +120,14 @@ impl Delivery {
     async fn enqueue(&self, mut load: Load, room: &Room, queue: mpsc::UnboundedSender<Load>) {
         let waits = self.block_on_overflow || load.batch().context.answered;
         let need = room.need(load.batch());
-        let ticket = if waits { room.wait(need).await } else { room.take(need) };
+        let ticket = if waits {
+            tokio::select! {
+                ticket = room.wait(need) => ticket,
+                () = self.stop.passed() => Err(NoRoom::Closed),
+            }
+        } else {
+            room.take(need)
+        };
         let mut ticket = match ticket {
             Ok(ticket) => ticket,
             Err(NoRoom::Full) => {
