@@ -1,12 +1,12 @@
 //! What is made of transitions: `ALERTS` series and log records.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use streamgauge_alerts::{Active, Labels, Severity, State, Transition};
 use streamgauge_component::Part;
 use streamgauge_pdata::build::{AnyValue, LogsBuilder, MetricsBuilder};
-
-use super::origin;
+use streamgauge_series::Resource;
 
 /// Name of the scope under which series and records stand.
 const SCOPE: &str = "streamgauge/alerting";
@@ -22,12 +22,13 @@ pub(super) fn series<'a>(
     now: u64,
 ) -> Option<Part> {
     // By resource. A series that changed twice in one call has one point: a second at the same time would be refused.
-    let mut resources: BTreeMap<&[u8], BTreeMap<Key<'_>, bool>> = BTreeMap::new();
+    let mut resources: BTreeMap<Resource, BTreeMap<Key<'_>, bool>> = BTreeMap::new();
+    let resource = |origin: &Arc<[u8]>| Resource::from_bytes(Arc::clone(origin));
     for active in repeat.into_iter().flatten() {
-        resources.entry(active.origin).or_default().insert((active.labels, active.state), true);
+        resources.entry(resource(active.origin)).or_default().insert((active.labels, active.state), true);
     }
     for transition in transitions {
-        let series = resources.entry(&transition.origin).or_default();
+        let series = resources.entry(resource(&transition.origin)).or_default();
         for (state, on) in [(transition.previous, false), (transition.state, true)] {
             if state.is_active() {
                 series.insert((&transition.labels, state), on);
@@ -35,8 +36,8 @@ pub(super) fn series<'a>(
         }
     }
     let mut built = MetricsBuilder::new();
-    for (origin, series) in resources {
-        let resource = origin::unpack(origin);
+    for (resource, series) in resources {
+        let resource = resource.attributes();
         let mut to = built.resource(resource);
         let mut scope = to.scope(SCOPE, VERSION);
         let mut alerts = scope.gauge("ALERTS", "", "Alerts that are pending or firing.");
@@ -65,7 +66,8 @@ pub(super) fn series<'a>(
 pub(super) fn events(transitions: &[Transition], now: u64) -> Option<Part> {
     let mut built = LogsBuilder::new();
     for transition in transitions {
-        let mut to = built.resource(origin::unpack(&transition.origin));
+        let resource = Resource::from_bytes(Arc::clone(&transition.origin));
+        let mut to = built.resource(resource.attributes());
         let mut scope = to.scope(SCOPE, VERSION);
         let mut record = scope.record(now);
         let name = transition.labels.get("alertname").unwrap_or_default();

@@ -9,7 +9,6 @@
 
 mod config;
 mod emit;
-mod origin;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -8,10 +8,9 @@ use streamgauge_alerts::{Active, Alerts, Labels, Series, Transition};
 use streamgauge_component::{Host, Instrument, InstrumentKind, Now, Out};
 use streamgauge_pdata::Malformed;
 use streamgauge_pdata::view::{Attributes, Data, MetricView, MetricsView, ResourceView};
-use streamgauge_series::{Identity, Selector, Unreadable, visit_metrics};
+use streamgauge_series::{Identity, Resource, Selector, Unreadable, visit_metrics};
 
 use super::config::AlertingConfig;
-use super::origin;
 
 /// However many alerts wait for a moment of their own, all are looked at so often at most.
 const WAKE_APART: Duration = Duration::from_millis(50);
@@ -152,5 +151,5 @@ fn describe([point, resource]: [Attributes<'_>; 2]) -> Series {
         Some((name, value.to_text().ok()?.into_owned()))
     };
     let labels: Labels = resource.filter_map(text).chain(point.filter_map(text)).collect();
-    Series { labels, origin: origin::pack(resource) }
+    Series { labels, origin: Arc::clone(Resource::of(resource).bytes()) }
 }
