@@ -1,3 +1,1 @@
 //! The connectors, one folder each.
-
-pub mod forward;

@@ -1,6 +1,1 @@
 //! The exporters, one folder each.
-
-pub mod debug;
-pub mod nop;
-pub mod otlp_grpc;
-pub mod otlp_http;

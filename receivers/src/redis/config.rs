@@ -1,0 +1,89 @@
+//! The section of `redis`.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use streamgauge_component::ComponentConfig;
+use streamgauge_config::Secret;
+use streamgauge_transport::TlsClient;
+
+use super::metrics::RedisMetrics;
+use crate::scrape::poll::{Rhythm, rhythm_problems};
+use crate::scrape::redis::{Keys, ResourceAttributes, Transport};
+use crate::scrape::table::Toggles;
+
+/// Watches a Redis or Valkey server by one INFO a round.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RedisConfig {
+    /// The server: `host:port`, or a URL `redis://`, `rediss://` (TLS) or `unix://`, which may hold user, password and
+    /// database. Must be given.
+    pub endpoint: String,
+    /// `tcp`, or `unix` when the endpoint is the path of a socket. What the endpoint's URL says when it is not given.
+    pub transport: Option<Transport>,
+    /// ACL user; without it the default user.
+    pub username: Option<String>,
+    /// The user's password.
+    pub password: Option<Secret>,
+    /// TLS. Without the section only a `rediss://` endpoint speaks TLS.
+    pub tls: Option<TlsClient>,
+    /// Time from one round to the next.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub collection_interval: Duration,
+    /// Time from the start to the first round.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub initial_delay: Duration,
+    /// The most time that a round may take, connecting included. 0 is the interval, but at most 10 seconds.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub timeout: Duration,
+    /// Switches of single metrics by name, such as `redis.cmd.calls: {enabled: true}`.
+    pub metrics: Toggles<RedisMetrics>,
+    /// Switches of the resource's attributes.
+    pub resource_attributes: ResourceAttributes,
+}
+
+impl Default for RedisConfig {
+    fn default() -> Self {
+        RedisConfig {
+            endpoint: String::new(),
+            transport: None,
+            username: None,
+            password: None,
+            tls: None,
+            collection_interval: Duration::from_secs(10),
+            initial_delay: Duration::from_secs(1),
+            timeout: Duration::ZERO,
+            metrics: Toggles::default(),
+            resource_attributes: ResourceAttributes::default(),
+        }
+    }
+}
+
+impl RedisConfig {
+    pub(crate) fn keys(&self) -> Keys<'_> {
+        Keys {
+            endpoint: &self.endpoint,
+            transport: self.transport,
+            username: self.username.as_deref(),
+            password: self.password.as_ref(),
+            tls: self.tls.as_ref(),
+            db: None,
+        }
+    }
+
+    pub(crate) fn rhythm(&self) -> Rhythm {
+        Rhythm { initial_delay: self.initial_delay, interval: self.collection_interval }
+    }
+}
+
+impl ComponentConfig for RedisConfig {
+    fn problems(&self) -> Vec<(String, String)> {
+        let mut problems = self.keys().problems();
+        problems.extend(rhythm_problems(self.collection_interval));
+        problems
+    }
+}

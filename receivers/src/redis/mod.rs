@@ -1,0 +1,65 @@
+//! Receiver `redis`: what a Redis or Valkey server tells about itself, as metrics.
+//!
+//! - [`config`]: the section.
+//! - `metrics`: every metric, declared once.
+//! - `scrape`: one round, `INFO everything` and nothing else (CLUSTER INFO where its metrics are on).
+//! - `info`: from the answer to points.
+//!
+//! A restart or CONFIG RESETSTAT moves the start time of the counters. A server that is down is `redis.up` 0; no other
+//! number is invented.
+
+pub mod config;
+mod info;
+mod metrics;
+mod scrape;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use streamgauge_component::{
+    ComponentError, ConfigType, Description, Host, Outlets, Receiver, ReceiverFactory, Signal, Stability,
+};
+
+use crate::scrape::poll::{Poller, limit};
+pub use config::RedisConfig;
+pub use metrics::RedisMetrics;
+
+/// How this receiver is registered.
+pub static FACTORY: ReceiverFactory = ReceiverFactory {
+    description: Description {
+        name: "redis",
+        aliases: &[],
+        summary: "Watches a Redis or Valkey server by one INFO a round.",
+        signals: &[Signal::Metrics],
+        stability: Stability::Beta,
+        readme: include_str!("README.md"),
+    },
+    config: ConfigType::of::<RedisConfig>(),
+    create: |create| Ok(Arc::new(RedisReceiver { config: create.config()?, poller: Poller::default() })),
+};
+
+struct RedisReceiver {
+    config: Arc<RedisConfig>,
+    poller: Poller,
+}
+
+#[async_trait]
+impl Receiver for RedisReceiver {
+    async fn start(&self, host: Host, outlets: Outlets) -> Result<(), ComponentError> {
+        let Some(outlet) = outlets.get(Signal::Metrics) else { return Ok(()) };
+        let rhythm = self.config.rhythm();
+        let server = self.config.keys().server(&host, limit(self.config.timeout, rhythm.interval))?;
+        self.poller.start(&host, outlet.clone(), rhythm, scrape::RedisScrape::new(&self.config, server));
+        Ok(())
+    }
+
+    async fn stop_intake(&self) {
+        self.poller.stop();
+    }
+
+    async fn shutdown(&self) {
+        self.poller.join().await;
+    }
+}

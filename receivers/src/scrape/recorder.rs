@@ -1,0 +1,197 @@
+//! A round's points to OTLP bytes.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use streamgauge_pdata::build::{AttributeList, MetricsBuilder, NumberPoint};
+use streamgauge_pdata::view::Temporality;
+
+use super::table::{Kind, Metric, Since};
+
+/// A value.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub(crate) enum Number {
+    Int(i64),
+    Double(f64),
+}
+
+impl From<u64> for Number {
+    fn from(value: u64) -> Self {
+        Number::Int(i64::try_from(value).unwrap_or(i64::MAX))
+    }
+}
+
+/// Number of the metric in the table, and the values of its attributes.
+type Key = (usize, Box<[Box<str>]>);
+
+/// What is known of a series.
+struct Series {
+    value: Number,
+    /// What a counter counts from.
+    start: u64,
+    /// The round that saw it last, and whether it got a point then.
+    round: u64,
+    recorded: bool,
+}
+
+/// Collects a round's points, remembers the series, tells resets and ends.
+pub(crate) struct Recorder {
+    metrics: Vec<&'static Metric>,
+    enabled: Vec<bool>,
+    series: HashMap<Key, Series>,
+    round: u64,
+    /// Time of this round and of the last one that was not missed, in nanoseconds since 1970.
+    now: u64,
+    before: u64,
+    missed: bool,
+    /// What counters since `Process` and since `Stats` count from.
+    process_start: u64,
+    stats_start: u64,
+    stats_fell: bool,
+}
+
+impl Recorder {
+    pub(crate) fn new(metrics: impl Iterator<Item = &'static Metric>, enabled: Vec<bool>) -> Self {
+        Recorder {
+            metrics: metrics.collect(),
+            enabled,
+            series: HashMap::new(),
+            round: 0,
+            now: 0,
+            before: 0,
+            missed: false,
+            process_start: 0,
+            stats_start: 0,
+            stats_fell: false,
+        }
+    }
+
+    /// Begins a round.
+    pub(crate) fn begin(&mut self, now: u64) {
+        self.round += 1;
+        self.now = now;
+        if self.before == 0 {
+            self.before = now;
+        }
+        (self.missed, self.stats_fell) = (false, false);
+    }
+
+    /// The server's process is another one than in the last round: its counters start at 0, at `start` or, where the
+    /// server's clock is too coarse to tell, after the last round.
+    pub(crate) fn restarted(&mut self, start: u64) {
+        let first = self.process_start == 0;
+        self.process_start = if first { start } else { start.max(self.before) };
+        self.stats_start = self.process_start;
+        let metrics = &self.metrics;
+        self.series.retain(
+            |(metric, _), _| !matches!(metrics[*metric].kind, Kind::Counter(since) if since != Since::Series),
+        );
+    }
+
+    /// Whether a metric is on.
+    pub(crate) fn wants(&self, metric: usize) -> bool {
+        self.enabled[metric]
+    }
+
+    /// Adds a point.
+    pub(crate) fn record(&mut self, metric: usize, values: &[&str], value: impl Into<Number>) {
+        if !self.enabled[metric] {
+            return;
+        }
+        let value = value.into();
+        let key: Key = (metric, values.iter().map(|text| (*text).into()).collect());
+        let kind = self.metrics[metric].kind;
+        let (round, now, before) = (self.round, self.now, self.before);
+        let series = self.series.entry(key).or_insert(Series { value, start: now, round, recorded: true });
+        if value < series.value {
+            match kind {
+                Kind::Counter(Since::Stats) => self.stats_fell = true,
+                Kind::Counter(_) => series.start = before,
+                _ => {}
+            }
+        }
+        (series.value, series.round, series.recorded) = (value, round, true);
+    }
+
+    /// Nothing could be asked in this round: all series stay alive, and a later reset may lie in this time too.
+    pub(crate) fn missed(&mut self) {
+        self.keep(|_, _| true);
+        self.missed = true;
+    }
+
+    /// Leaves the series for which `which` says so without a point, but alive.
+    pub(crate) fn keep(&mut self, which: impl Fn(&Metric, &[Box<str>]) -> bool) {
+        for ((metric, values), series) in &mut self.series {
+            if series.round != self.round && which(self.metrics[*metric], values) {
+                (series.round, series.recorded) = (self.round, false);
+            }
+        }
+    }
+
+    /// Ends the round: its points, and a last one without a value for each series that got none; and how many.
+    pub(crate) fn finish(&mut self, resource: impl AttributeList, scope: &str) -> Option<(Bytes, usize)> {
+        if self.stats_fell {
+            self.stats_start = self.before;
+        }
+        let mut of_metric: Vec<Vec<(&Key, &Series)>> = vec![Vec::new(); self.metrics.len()];
+        for (key, series) in &self.series {
+            if series.recorded || series.round != self.round {
+                of_metric[key.0].push((key, series));
+            }
+        }
+        let mut request = MetricsBuilder::new();
+        {
+            let mut resource = request.resource(resource);
+            let mut scope = resource.scope(scope, env!("CARGO_PKG_VERSION"));
+            for (metric, mut points) in self.metrics.iter().zip(of_metric) {
+                if points.is_empty() {
+                    continue;
+                }
+                points.sort_unstable_by_key(|(key, _)| *key);
+                let Metric { name, unit, about, kind, .. } = metric;
+                let mut open = match kind {
+                    Kind::Gauge => scope.gauge(name, unit, about),
+                    Kind::UpDown => scope.sum(name, unit, about, Temporality::Cumulative, false),
+                    Kind::Counter(_) => scope.sum(name, unit, about, Temporality::Cumulative, true),
+                };
+                for ((_, values), series) in points {
+                    let mut point = open.point(self.now);
+                    for (key, value) in metric.attributes.iter().zip(values) {
+                        point.attribute(key, &**value);
+                    }
+                    if series.round != self.round {
+                        point.no_recorded_value();
+                        continue;
+                    }
+                    self.start(metric.kind, series, &mut point);
+                    match series.value {
+                        Number::Int(value) => point.int(value),
+                        Number::Double(value) => point.double(value),
+                    };
+                }
+            }
+        }
+        if !self.missed {
+            self.before = self.now;
+        }
+        let items = request.items();
+        let round = self.round;
+        self.series.retain(|_, series| series.round == round);
+        (items > 0).then(|| (request.finish(), items))
+    }
+
+    fn start(&self, kind: Kind, series: &Series, point: &mut NumberPoint<'_>) {
+        let start = match kind {
+            Kind::Gauge => return,
+            Kind::Counter(Since::Stats) => self.stats_start,
+            Kind::UpDown | Kind::Counter(Since::Process) => self.process_start,
+            Kind::Counter(Since::Series) => series.start,
+        };
+        if start != 0 {
+            point.start(start.min(self.now));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

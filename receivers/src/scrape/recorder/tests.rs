@@ -1,0 +1,121 @@
+use super::*;
+use crate::scrape::testing::points;
+
+static TABLE: &[Metric] = &[
+    metric("gauge", Kind::Gauge, &["k"]),
+    metric("stats", Kind::Counter(Since::Stats), &["k"]),
+    metric("process", Kind::Counter(Since::Process), &[]),
+    metric("own", Kind::Counter(Since::Series), &["k"]),
+];
+const GAUGE: usize = 0;
+const STATS: usize = 1;
+const PROCESS: usize = 2;
+const OWN: usize = 3;
+
+const fn metric(name: &'static str, kind: Kind, attributes: &'static [&'static str]) -> Metric {
+    Metric { name, unit: "1", kind, enabled: true, attributes, about: "" }
+}
+
+fn recorder() -> Recorder {
+    Recorder::new(TABLE.iter(), vec![true; TABLE.len()])
+}
+
+/// One round; each point as `name{k}=value since start`, `-` for no recorded value.
+fn round(recorder: &mut Recorder, now: u64, fill: impl Fn(&mut Recorder)) -> Vec<String> {
+    recorder.begin(now);
+    fill(recorder);
+    let Some((bytes, items)) = recorder.finish((), "test") else { return Vec::new() };
+    let points = points(&bytes);
+    assert_eq!(points.len(), items);
+    let line = |point: &crate::scrape::testing::Point| {
+        let value = point.value.map_or("-".to_owned(), |value| value.to_string());
+        format!("{}{{{}}}={value} since {}", point.name, point.attribute("k"), point.start)
+    };
+    points.iter().map(line).collect()
+}
+
+#[test]
+fn a_reset_of_one_statistic_moves_the_start_of_all_and_of_no_process_counter() {
+    let mut recorder = recorder();
+    round(&mut recorder, 100, |r| {
+        r.restarted(10);
+        r.record(STATS, &["a"], Number::Int(50));
+        r.record(STATS, &["b"], Number::Int(5));
+        r.record(PROCESS, &[], Number::Int(90));
+    });
+    let after = round(&mut recorder, 200, |r| {
+        r.record(STATS, &["a"], Number::Int(3));
+        r.record(STATS, &["b"], Number::Int(6));
+        r.record(PROCESS, &[], Number::Int(190));
+    });
+    assert_eq!(after, ["stats{a}=3 since 100", "stats{b}=6 since 100", "process{}=190 since 10"]);
+}
+
+#[test]
+fn a_new_process_moves_every_start_but_never_before_the_last_round() {
+    let mut recorder = recorder();
+    let fill = |r: &mut Recorder| {
+        r.record(STATS, &["a"], Number::Int(1));
+        r.record(PROCESS, &[], Number::Int(1));
+    };
+    let first = round(&mut recorder, 100, |r| {
+        r.restarted(10);
+        fill(r);
+    });
+    assert_eq!(first, ["stats{a}=1 since 10", "process{}=1 since 10"]);
+    for (claimed, start) in [(150, 150), (90, 100)] {
+        let mut recorder = super::tests::recorder();
+        round(&mut recorder, 100, |r| {
+            r.restarted(10);
+            fill(r);
+        });
+        let after = round(&mut recorder, 200, |r| {
+            r.restarted(claimed);
+            fill(r);
+        });
+        assert_eq!(after, [format!("stats{{a}}=1 since {start}"), format!("process{{}}=1 since {start}")]);
+    }
+}
+
+#[test]
+fn a_reset_while_rounds_were_missed_is_dated_after_the_last_good_round() {
+    let mut recorder = recorder();
+    round(&mut recorder, 100, |r| {
+        r.restarted(10);
+        r.record(STATS, &["a"], Number::Int(50));
+    });
+    assert!(round(&mut recorder, 200, Recorder::missed).is_empty());
+    let after = round(&mut recorder, 300, |r| r.record(STATS, &["a"], Number::Int(1)));
+    assert_eq!(after, ["stats{a}=1 since 100"]);
+}
+
+#[test]
+fn a_counter_of_its_own_counts_from_where_it_was_first_seen_or_fell() {
+    let mut recorder = recorder();
+    let at = |recorder: &mut Recorder, now, value| {
+        round(recorder, now, |r| r.record(OWN, &["a"], Number::Int(value)))
+    };
+    assert_eq!(at(&mut recorder, 100, 7), ["own{a}=7 since 100"]);
+    assert_eq!(at(&mut recorder, 200, 9), ["own{a}=9 since 100"]);
+    assert_eq!(at(&mut recorder, 300, 2), ["own{a}=2 since 200"]);
+}
+
+#[test]
+fn a_series_that_got_no_point_ends_once_unless_it_is_kept() {
+    let mut recorder = recorder();
+    round(&mut recorder, 100, |r| {
+        r.record(GAUGE, &["a"], Number::Int(1));
+        r.record(GAUGE, &["b"], Number::Double(0.5));
+    });
+    let second = round(&mut recorder, 200, |r| r.keep(|_, values| &*values[0] == "b"));
+    assert_eq!(second, ["gauge{a}=- since 0"]);
+    let third = round(&mut recorder, 300, |_| {});
+    assert_eq!(third, ["gauge{b}=- since 0"]);
+    assert!(round(&mut recorder, 400, |_| {}).is_empty());
+}
+
+#[test]
+fn what_is_off_is_not_recorded() {
+    let mut recorder = Recorder::new(TABLE.iter(), vec![false, true, true, true]);
+    assert!(round(&mut recorder, 1, |r| r.record(GAUGE, &["a"], Number::Int(1))).is_empty());
+}
