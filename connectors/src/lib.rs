@@ -1,1 +1,3 @@
 //! The connectors, one folder each.
+
+pub mod forward;

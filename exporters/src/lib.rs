@@ -1,1 +1,6 @@
 //! The exporters, one folder each.
+
+pub mod debug;
+pub mod nop;
+pub mod otlp_grpc;
+pub mod otlp_http;

@@ -1,4 +1,6 @@
 //! The receivers, one folder each.
 
+pub mod nop;
+pub mod otlp;
 pub mod redis;
 mod scrape;

@@ -12,7 +12,7 @@ use crate::Labels;
 pub const RESOLVED_RETENTION: Duration = Duration::from_secs(15 * 60);
 
 /// Where an alert stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// The condition is not met.

@@ -34,7 +34,7 @@ pub struct Part {
 /// Where a batch came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Context {
-    /// Id of the receiver (or connector) that made the batch.
+    /// Id of the receiver (or connector) that made the batch; empty where batches of several were joined.
     pub receiver: Arc<str>,
     /// When it arrived.
     pub arrival: SystemTime,
@@ -63,6 +63,24 @@ impl Context {
             traceparent: None,
             answered: false,
         }
+    }
+
+    /// Keeps what is true of both.
+    pub(crate) fn join(&mut self, other: &Context) {
+        let same = |mine: &mut Option<Arc<str>>, theirs: &Option<Arc<str>>| {
+            if mine != theirs {
+                *mine = None;
+            }
+        };
+        if self.receiver != other.receiver {
+            self.receiver = "".into();
+        }
+        self.arrival = self.arrival.min(other.arrival);
+        same(&mut self.peer, &other.peer);
+        same(&mut self.identity, &other.identity);
+        same(&mut self.traceparent, &other.traceparent);
+        self.headers.retain(|header| other.headers.contains(header));
+        self.answered |= other.answered;
     }
 
     /// The first value of a header; `name` in lower case.

@@ -6,6 +6,7 @@
 //! - The only way to send: [`Outlet`]; its far end: [`Consumer`].
 //! - The roles: [`Receiver`], [`Processor`] (connectors are processors too), [`Exporter`], [`Extension`].
 //! - How a role is registered: the factories in [`factory`], with their typed configuration.
+//! - What two of them share: [`Joiner`], behind the `batch` processor and `sending_queue.batch`.
 //! - What a running component may ask for: [`Host`] (clock, status, counters, shared resources).
 //!
 //! `docs/architecture.md` has the rules that these types cannot express.
@@ -20,6 +21,7 @@ mod exporter;
 mod extension;
 pub mod factory;
 mod host;
+mod joiner;
 mod optional;
 mod outcome;
 mod outlet;
@@ -43,6 +45,7 @@ pub use factory::{
     ExporterParts, ExtensionFactory, ProcessorFactory, ReceiverFactory, Stability,
 };
 pub use host::Host;
+pub use joiner::{JoinRules, Joiner};
 pub use optional::Optional;
 pub use outcome::{Outcome, Reason};
 pub use outlet::{Consumer, Outlet, Outlets, panic_message};

@@ -149,7 +149,10 @@ impl Node {
             },
         };
         match &self.original {
-            Some(text) if number.is_number() && number.to_string() != *text => text.as_str().into(),
+            // Only a number that prints as it was written can stand for its text.
+            Some(text) if number.is_number() && serde_json::from_str(text).ok().as_ref() != Some(&number) => {
+                text.as_str().into()
+            }
             _ => number,
         }
     }

@@ -17,11 +17,11 @@ pub struct Described {
 /// One row of a settings table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
-    /// Its key, with those above it: `tls.ca_file`.
+    /// Its key, with those above it: `tls.ca_file`, `rules[].metric`, `views.*.enabled`.
     pub key: String,
     /// Its type in one or two words.
     pub kind: String,
-    /// Its default as JSON; `None` when it has none.
+    /// Its default as JSON, or `off` for a group that is off until it is named; `None` when it has none.
     pub default: Option<String>,
     /// What it does.
     pub about: String,
@@ -52,23 +52,30 @@ impl Described {
 
 fn rows_of(schema: &Value, defaults: &Value, prefix: &str, rows: &mut Vec<Setting>) {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
-    for (name, property) in properties {
+    for (name, written) in properties {
         let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
-        let property = not_null(property);
-        let default = defaults.get(name).filter(|d| !d.is_null());
+        let property = not_null(written);
+        // Below a group that is off by default only the schema knows the defaults.
+        let default = defaults.get(name).or_else(|| written.get("default"));
         let group = property.get("properties").is_some();
         rows.push(Setting {
-            key: key.clone(),
             kind: kind_of(property),
-            default: default.filter(|_| !group).map(Value::to_string),
-            about: about(schema_property(schema, name)).or_else(|| about(property)).unwrap_or_default(),
+            default: match default {
+                Some(Value::Null) if group => Some("off".to_owned()),
+                Some(Value::Null) | None => None,
+                Some(_) if group => None,
+                Some(value) => Some(value.to_string()),
+            },
+            about: about(written).or_else(|| about(property)).unwrap_or_default(),
+            key: key.clone(),
         });
         rows_of(property, default.unwrap_or(&Value::Null), &key, rows);
+        for (inner, mark) in [("items", "[]"), ("additionalProperties", ".*")] {
+            if let Some(inner) = property.get(inner) {
+                rows_of(not_null(inner), &Value::Null, &format!("{key}{mark}"), rows);
+            }
+        }
     }
-}
-
-fn schema_property<'a>(schema: &'a Value, name: &str) -> &'a Value {
-    &schema["properties"][name]
 }
 
 fn about(schema: &Value) -> Option<String> {
@@ -99,7 +106,10 @@ fn kind_of(schema: &Value) -> String {
         "array" => {
             format!("list of {}", schema.get("items").map_or("any".to_owned(), |i| kind_of(not_null(i))))
         }
-        "object" if schema.get("properties").is_none() => "map".to_owned(),
+        "object" if schema.get("properties").is_none() => match schema.get("additionalProperties") {
+            Some(inner) if inner.is_object() => format!("map to {}", kind_of(not_null(inner))),
+            _ => "map".to_owned(),
+        },
         "object" => "group".to_owned(),
         other => other.to_owned(),
     }
@@ -138,6 +148,29 @@ mod tests {
         /// Streams.
         streams: Vec<String>,
         labels: BTreeMap<String, String>,
+        /// Rules.
+        rules: Vec<Rule>,
+        /// Off until it is named.
+        admin: Option<Admin>,
+    }
+
+    #[derive(Serialize, JsonSchema)]
+    struct Rule {
+        /// What it is about.
+        metric: String,
+    }
+
+    #[derive(Serialize, JsonSchema)]
+    #[serde(default)]
+    struct Admin {
+        /// Its port.
+        port: u16,
+    }
+
+    impl Default for Admin {
+        fn default() -> Self {
+            Self { port: 9 }
+        }
     }
 
     impl Default for Settings {
@@ -149,6 +182,8 @@ mod tests {
                 tls: Tls { insecure: true },
                 streams: vec![],
                 labels: BTreeMap::new(),
+                rules: vec![],
+                admin: None,
             };
             Self { endpoint: "localhost:6379".into(), ..empty }
         }
@@ -184,7 +219,11 @@ mod tests {
                 ("tls", "group", None, "TLS."),
                 ("tls.insecure", "boolean", Some("true"), "No TLS at all."),
                 ("streams", "list of string", Some("[]"), "Streams."),
-                ("labels", "map", Some("{}"), ""),
+                ("labels", "map to string", Some("{}"), ""),
+                ("rules", "list of group", Some("[]"), "Rules."),
+                ("rules[].metric", "string", None, "What it is about."),
+                ("admin", "group", Some("off"), "Off until it is named."),
+                ("admin.port", "integer", Some("9"), "Its port."),
             ]
         );
     }

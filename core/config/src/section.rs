@@ -92,7 +92,7 @@ impl Section {
         self.invalid_at(&[], message)
     }
 
-    /// A check of the component's own that failed, about one setting: `&["tls", "ca_file"]`.
+    /// A check of the component's own that failed, about one setting: `&["tls", "ca_file"]`, `&["rules", "0"]`.
     pub fn invalid_at(&self, keys: &[&str], message: impl AsRef<str>) -> Diagnostic {
         let mut path = self.path.clone();
         let mut place = &self.key;
@@ -100,6 +100,12 @@ impl Section {
         for key in keys {
             path.push_str("::");
             path.push_str(key);
+            if let Some(item) =
+                node.and_then(Node::as_list).and_then(|list| list.get(key.parse::<usize>().ok()?))
+            {
+                (place, node) = (&item.place, Some(item));
+                continue;
+            }
             node = match node.and_then(Node::as_map).and_then(|m| m.entry(key)) {
                 Some(entry) => {
                     // A value on the key's line is what to look at; a map below it is not.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use streamgauge_component::{
     Ack, Batch, BoxFuture, Consumer, DeliverySettings, Exporter, Host, Node, Outcome, Part, Reason, Signal,
 };
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::dispatcher::Dispatcher;
@@ -64,13 +64,13 @@ impl Delivery {
         let sender =
             Sender { timeout, retry, waits_for_instance, exporter, on_panic, host, stop: stopping, log };
         let sender = Arc::new(sender);
+        let account = Account { node: node.clone(), _alive: alive };
         let send_queue = queue.enabled.then(|| {
             let (put, get) = mpsc::unbounded_channel(); // bounded by `room`
-            let consumers = Arc::new(Semaphore::new(queue.num_consumers.clamp(1, Semaphore::MAX_PERMITS)));
-            tokio::spawn(Dispatcher { queue: get, sender: sender.clone(), consumers }.run());
+            tokio::spawn(Dispatcher::new(&queue, get, sender.clone(), &account).run());
             put
         });
-        let open = Open { account: Account { node: node.clone(), _alive: alive }, queue: send_queue };
+        let open = Open { account, queue: send_queue };
         Arc::new(Delivery {
             sender,
             room,
@@ -83,13 +83,19 @@ impl Delivery {
         })
     }
 
+    /// The stop has begun and ends at `deadline`. The queue still takes what comes, but nobody waits beyond the deadline:
+    /// whoever would, hears `Retry(stopping)`. A further call can only bring it closer.
+    pub fn stop_by(&self, deadline: Instant) {
+        self.stop.at(deadline);
+    }
+
     /// Takes nothing new from now on (`Retry(stopping)`), goes on exporting what it holds until `deadline`, and settles
     /// the rest as `Retry(stopping)`. Returns when nothing is held: the number of items that were not delivered since the
     /// call. A second call can bring the deadline closer.
     pub async fn drain(&self, deadline: Instant) -> u64 {
         let lost = || self.node.dropped.total() + self.node.returned.total();
         let before = lost();
-        self.stop.at(deadline);
+        self.stop_by(deadline);
         if let Some(room) = &self.room {
             room.close();
         }
@@ -106,15 +112,22 @@ impl Delivery {
         };
         let load = Load::new(batch, account);
         match (&self.room, queue) {
-            (Some(room), Some(queue)) => self.enqueue(load, room, &queue).await,
+            (Some(room), Some(queue)) => self.enqueue(load, room, queue).await,
             _ => self.sender.deliver(load).await,
         }
     }
 
-    async fn enqueue(&self, mut load: Load, room: &Room, queue: &mpsc::UnboundedSender<Load>) {
+    async fn enqueue(&self, mut load: Load, room: &Room, queue: mpsc::UnboundedSender<Load>) {
         let waits = self.block_on_overflow || load.batch().context.answered;
         let need = room.need(load.batch());
-        let ticket = if waits { room.wait(need).await } else { room.take(need) };
+        let ticket = if waits {
+            tokio::select! {
+                ticket = room.wait(need) => ticket,
+                () = self.stop.passed() => Err(NoRoom::Closed),
+            }
+        } else {
+            room.take(need)
+        };
         let mut ticket = match ticket {
             Ok(ticket) => ticket,
             Err(NoRoom::Full) => {
@@ -129,6 +142,7 @@ impl Delivery {
         if let Err(refused) = queue.send(load) {
             refused.0.settle(&Outcome::retry(Reason::Stopping));
         }
+        drop(queue); // a drain knows by the last of them that nothing more comes
         if let Some(settled) = settled {
             let _ = settled.await; // both ends of it mean the same
         }

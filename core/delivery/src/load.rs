@@ -29,6 +29,13 @@ impl Load {
         Load { batch, account }
     }
 
+    /// Leaves the ledger's "held" without an end: whoever takes the batch counts it on.
+    pub(crate) fn into_batch(mut self) -> Batch {
+        self.release();
+        let (signal, context) = (self.batch.signal, self.batch.context.clone());
+        Batch { signal, context, parts: std::mem::take(&mut self.batch.parts) }
+    }
+
     pub(crate) fn batch(&self) -> &Batch {
         &self.batch
     }

@@ -186,3 +186,17 @@ async fn a_drain_ends_the_wait_for_an_instance_and_can_be_hastened() {
     assert_eq!(start.elapsed(), Duration::from_secs(2));
     assert_eq!(peer.requests().len(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_room_beyond_the_deadline_of_a_stop() {
+    let peer = Peer::always(Answer::Hang);
+    let rig = Rig::new(queue(|q| (q.queue_size, q.block_on_overflow) = (1, true)), &peer);
+    rig.send(&["a"]).await;
+    let waits = rig.send_beside(&["b"]);
+    tokio::task::yield_now().await;
+    let start = Instant::now();
+    rig.delivery.stop_by(start + Duration::from_secs(3));
+    waits.await.unwrap();
+    assert_eq!(start.elapsed(), Duration::from_secs(3));
+    assert_eq!(rig.source.outcomes()[1], Some(Outcome::retry(Reason::Stopping)));
+}

@@ -52,6 +52,7 @@ impl Running {
         tracing::info!("Starting shutdown...");
         self.host.board().set_ready(false);
         let graph = &self.graph;
+        graph.deliveries.iter().for_each(|d| d.stop_by(deadline));
 
         let receivers: Vec<_> =
             graph.receivers.iter().filter_map(|k| k.keeper.retire().map(|r| (k, r))).collect();

@@ -9,6 +9,7 @@ mod histogram;
 mod identity;
 mod map;
 mod pattern;
+mod resource;
 mod sliding;
 mod walk;
 mod window;
@@ -19,6 +20,7 @@ pub use histogram::{Buckets, Explicit, Histogram, MAX_BUCKETS, MAX_SCALE, MIN_SC
 pub use identity::Identity;
 pub use map::SeriesMap;
 pub use pattern::{Pattern, Selector, find};
+pub use resource::Resource;
 pub use sliding::{PARTS, Sliding};
 pub use walk::{Unreadable, visit_metrics};
 pub use window::{Growth, Window};

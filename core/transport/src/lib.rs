@@ -43,5 +43,8 @@ pub use settings::{
 pub use status::Status;
 pub use tls::TlsError;
 
+/// What [`TlsServer::load`] gives and [`ServerOptions`] takes.
+pub use rustls::ServerConfig as TlsServerConfig;
+
 /// Re-exported so that components name the same version.
 pub use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};

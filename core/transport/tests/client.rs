@@ -117,6 +117,22 @@ async fn both_clients_connect_again_when_the_server_comes_back() {
 }
 
 #[tokio::test]
+async fn after_a_call_without_an_answer_the_next_one_gets_a_new_connection() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = grpc(&listener.local_addr().unwrap().to_string());
+    let mut silent = Vec::new();
+    for _ in 0..2 {
+        let short = Some(Duration::from_millis(50));
+        let none = HeaderMap::new();
+        let call = client.unary(LOGS_GRPC, &none, Payload::default(), None, short);
+        // The peer takes the connection and says nothing, as one behind a dead link.
+        let (answer, accepted) = tokio::join!(call, tokio::time::timeout(SOON, listener.accept()));
+        assert_eq!(answer.unwrap_err().failure, Failure::Timeout);
+        silent.push(accepted.unwrap().unwrap());
+    }
+}
+
+#[tokio::test]
 async fn a_hundred_posts_in_a_row_use_one_connection() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 /// An answer of a sink.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
@@ -25,6 +27,8 @@ pub enum Reply {
     },
     /// No answer for this long, then [`Reply::Ok`]. What was recorded stays recorded.
     Stall(Duration),
+    /// No answer until [`crate::OtlpSink::release`], then [`Reply::Ok`].
+    Hold,
 }
 
 impl Reply {
@@ -43,11 +47,13 @@ impl Reply {
 pub(crate) struct Script {
     standing: Mutex<Reply>,
     next: Mutex<VecDeque<Reply>>,
+    /// How often held answers were released.
+    released: watch::Sender<u64>,
 }
 
 impl Script {
     pub(crate) fn new() -> Script {
-        Script { standing: Mutex::new(Reply::Ok), next: Mutex::default() }
+        Script { standing: Mutex::new(Reply::Ok), next: Mutex::default(), released: watch::Sender::new(0) }
     }
 
     pub(crate) fn always(&self, reply: Reply) {
@@ -58,13 +64,24 @@ impl Script {
         self.next.lock().unwrap().push_back(reply);
     }
 
+    /// Lets what is held go, and answers everything with [`Reply::Ok`] from now on.
+    pub(crate) fn release(&self) {
+        self.always(Reply::Ok);
+        self.released.send_modify(|times| *times += 1);
+    }
+
     /// The answer for the request at hand; a stall is waited out here.
     pub(crate) async fn take(&self) -> Reply {
+        let mut released = self.released.subscribe();
         let next = self.next.lock().unwrap().pop_front();
         let reply = next.unwrap_or_else(|| self.standing.lock().unwrap().clone());
         match reply {
             Reply::Stall(time) => {
                 tokio::time::sleep(time).await;
+                Reply::Ok
+            }
+            Reply::Hold => {
+                let _ = released.changed().await;
                 Reply::Ok
             }
             reply => reply,

@@ -116,6 +116,11 @@ impl OtlpSink {
         self.shared.script.next(reply);
     }
 
+    /// Answers what [`Reply::Hold`] holds, and from now on everything.
+    pub fn release(&self) {
+        self.shared.script.release();
+    }
+
     /// Everything answered so far, refused requests too, in order.
     pub fn received(&self) -> Vec<Received> {
         self.shared.received.lock().unwrap().clone()

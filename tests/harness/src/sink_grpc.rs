@@ -60,7 +60,7 @@ async fn answer(
     body: Telemetry,
 ) -> Result<Option<(i64, String)>, Status> {
     match service.0.take(headers(metadata), body).await {
-        Reply::Ok | Reply::Stall(_) => Ok(None),
+        Reply::Ok | Reply::Stall(_) | Reply::Hold => Ok(None),
         Reply::Partial { rejected, message } => Ok(Some((rejected, message))),
         Reply::Status { code, retry_after } => Err(status(Code::from(i32::from(code)), retry_after)),
     }

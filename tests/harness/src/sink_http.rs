@@ -55,7 +55,7 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Full<By
         (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     });
     match shared.take(headers.collect(), telemetry).await {
-        Reply::Ok | Reply::Stall(_) => protobuf(Vec::new()),
+        Reply::Ok | Reply::Stall(_) | Reply::Hold => protobuf(Vec::new()),
         Reply::Partial { rejected, message } => protobuf(partial(head.uri.path(), rejected, message)),
         Reply::Status { code, retry_after } => {
             let mut response = plain(code, "told to refuse");

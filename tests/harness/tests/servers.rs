@@ -122,6 +122,16 @@ fn the_http_sink_records_and_answers_as_told() {
     assert_eq!((refused.status, refused.headers["retry-after"].as_str()), (503, "3"));
     assert_eq!(post(b"\xff").status, 400);
 
+    sink.always(Reply::Hold);
+    let before = sink.received().len();
+    std::thread::scope(|scope| {
+        let held = scope.spawn(|| post(&gauge(5).encode_to_vec()).status);
+        assert_eq!(sink.received().len(), before);
+        sink.release();
+        // A request that came after the release is answered all the same.
+        assert_eq!(held.join().unwrap(), 200);
+    });
+
     let packed = zstd::encode_all(ExportLogsServiceRequest::default().encode_to_vec().as_slice(), 1).unwrap();
     let logs = format!("{}/v1/logs", sink.url());
     let answer = http::request("POST", &logs, &[("content-encoding", "zstd")], &packed).unwrap();

@@ -23,7 +23,9 @@ impl ResourceLabels {
         Self { included: vec!["*".to_owned()], excluded: Vec::new() }
     }
 
-    fn chooses(&self, key: &str) -> bool {
+    /// Whether an attribute is chosen.
+    #[must_use]
+    pub fn chooses(&self, key: &str) -> bool {
         let any = |patterns: &[String]| patterns.iter().any(|p| matches(p.as_bytes(), key.as_bytes()));
         let included = if self.included.is_empty() { !self.excluded.is_empty() } else { any(&self.included) };
         included && !any(&self.excluded)

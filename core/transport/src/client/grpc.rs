@@ -102,8 +102,14 @@ impl GrpcClient {
         let mut fresh = false;
         loop {
             let mut connection = self.connection(&mut fresh).await?;
-            match connection.try_send_request(request).await {
-                Ok(response) => return self.answer(response).await,
+            let unanswered = Unanswered(&self.connection);
+            let sent = match connection.try_send_request(request).await {
+                Ok(response) => self.answer(response).await.map(Ok),
+                Err(error) => Ok(Err(error)),
+            };
+            std::mem::forget(unanswered);
+            match sent? {
+                Ok(answer) => return Ok(answer),
                 // A connection that closed while it lay idle gives back what it did not send: once more.
                 Err(mut error) => match error.take_message().filter(|_| !fresh) {
                     Some(unsent) => request = unsent,
@@ -200,6 +206,18 @@ impl GrpcClient {
             FrameError::TooLarge { size, limit } => format!("{size} bytes, the limit is {limit}"),
         };
         ClientError::new(Failure::Broken, format!("{}: bad answer: {why}", self.endpoint))
+    }
+}
+
+/// Dropped before there is an answer (a timeout), it gives the connection up: the peer may have vanished without a word,
+/// which TCP alone notices after many minutes. Other calls on the connection go on.
+struct Unanswered<'a>(&'a Mutex<Option<SendRequest<OneFrame>>>);
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if let Ok(mut slot) = self.0.try_lock() {
+            *slot = None;
+        }
     }
 }
 

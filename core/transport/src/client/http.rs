@@ -107,10 +107,19 @@ impl HttpClient {
                     }
                     Err(error) => error,
                 },
-                Connection::H2(mut sender) => match sender.try_send_request(self.absolute(request)?).await {
-                    Ok(response) => return Ok(self.answer(response).await?.0),
-                    Err(error) => error,
-                },
+                Connection::H2(mut sender) => {
+                    let request = self.absolute(request)?;
+                    let unanswered = Unanswered(&self.pool);
+                    let sent = match sender.try_send_request(request).await {
+                        Ok(response) => self.answer(response).await.map(Ok),
+                        Err(error) => Ok(Err(error)),
+                    };
+                    std::mem::forget(unanswered);
+                    match sent? {
+                        Ok((answer, _)) => return Ok(answer),
+                        Err(error) => error,
+                    }
+                }
             };
             // A connection that closed while it lay idle gives back what it did not send: once more.
             let mut error = sent;
@@ -200,6 +209,15 @@ impl HttpClient {
 
     fn broken(&self, error: &hyper::Error) -> ClientError {
         ClientError::new(Failure::Broken, format!("{}: {}", self.endpoint, causes(error)))
+    }
+}
+
+/// Dropped before there is an answer (a timeout), it gives the shared connection up, as the gRPC client does.
+struct Unanswered<'a>(&'a Mutex<Pool>);
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).h2 = None;
     }
 }
 

@@ -1,0 +1,12 @@
+//! The section of `forward`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use streamgauge_component::ComponentConfig;
+
+/// There is nothing to set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {}
+
+impl ComponentConfig for Config {}

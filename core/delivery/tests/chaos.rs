@@ -1,0 +1,72 @@
+//! Whatever the peer does and whenever the stop comes, every ack is settled and the ledger adds up.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Answer, Peer, Rig, settings};
+use streamgauge_component::{BatchSettings, Optional, QueueSettings, Random, Sizer, abandoned_acks};
+use tokio::time::Instant;
+
+#[tokio::test(start_paused = true)]
+async fn any_peer_any_settings_any_stop_settles_everything_and_adds_up() {
+    let before = abandoned_acks();
+    for seed in 0..200 {
+        run(&Random::seeded(seed), seed).await;
+    }
+    assert_eq!(abandoned_acks(), before);
+}
+
+async fn run(random: &Random, seed: u64) {
+    let below = |n: usize| (random.next() * n as f64) as usize;
+    let answer = || match below(9) {
+        0 | 1 => Answer::Ok,
+        2 => Answer::Slow(Duration::from_millis(below(2000) as u64)),
+        3 => Answer::Partial(below(12) as u64),
+        4 => Answer::RefuseWith("bad"),
+        5 => Answer::PeerError,
+        6 => Answer::Busy(Some(Duration::from_secs(below(10) as u64))),
+        7 => Answer::Hang,
+        _ => Answer::Panic,
+    };
+    let peer = Peer::new((0..100).map(|_| answer()), Answer::Ok);
+    let mut settings = settings();
+    let sizer = [Sizer::Requests, Sizer::Items, Sizer::Bytes][below(3)];
+    settings.retry.enabled = below(4) > 0;
+    settings.queue = QueueSettings {
+        enabled: below(5) > 0,
+        num_consumers: 1 + below(4),
+        queue_size: 1 + below(50),
+        sizer,
+        block_on_overflow: below(2) == 0,
+        wait_for_result: below(3) == 0,
+        ..QueueSettings::default()
+    };
+    if below(2) == 0 {
+        let batch = BatchSettings { min_size: 1 + below(60), ..BatchSettings::default() };
+        settings.queue.batch = Optional::some(batch);
+    }
+    let rig = Rig::new(settings, &peer);
+    let mut calls = Vec::new();
+    for _ in 0..60 {
+        let parts: Vec<&str> = (0..1 + below(4)).map(|_| ["good", "bad", "fine"][below(3)]).collect();
+        calls.push(rig.send_beside(&parts));
+        tokio::time::sleep(Duration::from_millis(below(400) as u64)).await;
+    }
+    let patience = Duration::from_millis(below(20_000) as u64);
+    let stop = Instant::now() + patience;
+    rig.delivery.drain(stop).await;
+    assert!(
+        Instant::now() <= stop + Duration::from_millis(2),
+        "seed {seed}: the drain outlived its deadline by {:?}",
+        Instant::now() - stop
+    );
+    for call in calls {
+        call.await.unwrap();
+    }
+    assert!(rig.source.all_settled(), "seed {seed}");
+    assert_eq!((rig.node.held_items.get(), rig.node.held_bytes.get()), (0, 0), "seed {seed}");
+    rig.assert_ledger_adds_up();
+}

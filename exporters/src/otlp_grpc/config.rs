@@ -1,0 +1,122 @@
+//! The section of exporter `otlp_grpc`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use streamgauge_component::{ComponentConfig, DeliverySettings, Optional, QueueSettings, RetrySettings};
+use streamgauge_config::Secret;
+use streamgauge_transport::{Compression, Endpoint, KeepaliveClient, TlsClient, header_map};
+
+/// Settings of exporter `otlp_grpc`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct OtlpGrpcConfig {
+    /// The server: `host:port`, `http(s)://host:port`, `dns:///host:port` or `unix:///path`. Needed.
+    /// `https://` switches TLS on whatever `tls.insecure` says; `http://` does not switch it off.
+    pub endpoint: String,
+    /// TLS; on unless `insecure` is set.
+    pub tls: TlsClient,
+    /// How requests are packed: `gzip`, `zstd`, `snappy` or `none`.
+    pub compression: Compression,
+    /// Headers of every request. The values are never shown.
+    pub headers: BTreeMap<String, Secret>,
+    /// The longest that one attempt may take; `0s` is for ever.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub timeout: Duration,
+    /// Pings on a silent connection; off unless it is named.
+    pub keepalive: Optional<KeepaliveClient>,
+    /// The `:authority` of requests, in place of the endpoint's host and port.
+    pub authority: Option<String>,
+    /// Accepted for files of the Collector: `pick_first` or `round_robin`. One connection is used, to the first address
+    /// of the endpoint's name that answers.
+    pub balancer_name: Option<Balancer>,
+    /// Accepted for files of the Collector, without effect: a request that finds no connection is tried again by
+    /// `retry_on_failure`.
+    pub wait_for_ready: bool,
+    /// Accepted for files of the Collector, without effect: the HTTP/2 stack sizes its buffers itself.
+    pub read_buffer_size: u64,
+    /// Accepted for files of the Collector, without effect.
+    pub write_buffer_size: u64,
+    /// What waits before the exporter.
+    pub sending_queue: QueueSettings,
+    /// What happens when the server does not take a request now.
+    pub retry_on_failure: RetrySettings,
+}
+
+/// `balancer_name`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Balancer {
+    /// One connection.
+    PickFirst,
+    /// The Collector's default.
+    RoundRobin,
+}
+
+impl Default for OtlpGrpcConfig {
+    fn default() -> Self {
+        let delivery = DeliverySettings::default();
+        Self {
+            endpoint: String::new(),
+            tls: TlsClient::default(),
+            compression: Compression::Gzip,
+            headers: BTreeMap::new(),
+            timeout: delivery.timeout,
+            keepalive: Optional(None),
+            authority: None,
+            balancer_name: None,
+            wait_for_ready: false,
+            read_buffer_size: 0,
+            write_buffer_size: 512 << 10,
+            sending_queue: delivery.queue,
+            retry_on_failure: delivery.retry,
+        }
+    }
+}
+
+impl OtlpGrpcConfig {
+    /// What stands before the exporter.
+    pub fn delivery(&self) -> DeliverySettings {
+        DeliverySettings {
+            timeout: self.timeout,
+            retry: self.retry_on_failure.clone(),
+            queue: self.sending_queue.clone(),
+        }
+    }
+
+    /// The configured headers, ready to send.
+    pub(super) fn header_map(&self) -> Result<streamgauge_transport::HeaderMap, String> {
+        header_map(self.headers.iter().map(|(name, value)| (name.as_str(), value.expose())))
+    }
+}
+
+impl ComponentConfig for OtlpGrpcConfig {
+    fn problems(&self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        let mut at = |path: &str, message: String| found.push((path.to_owned(), message));
+        if self.endpoint.trim().is_empty() {
+            at("endpoint", "requires a non-empty \"endpoint\"".to_owned());
+        } else if let Err(error) = Endpoint::parse(&self.endpoint) {
+            at("endpoint", error.to_string());
+        }
+        if let Err(error) = self.compression.grpc() {
+            at("compression", error);
+        }
+        if let Err(error) = self.header_map() {
+            at("headers", error);
+        }
+        self.tls.problems().into_iter().for_each(|(key, text)| at(&format!("tls::{key}"), text));
+        self.sending_queue
+            .problems()
+            .into_iter()
+            .for_each(|(k, text)| at(&format!("sending_queue::{k}"), text));
+        self.retry_on_failure
+            .problems()
+            .into_iter()
+            .for_each(|(k, text)| at(&format!("retry_on_failure::{k}"), text));
+        found
+    }
+}

@@ -1,0 +1,180 @@
+//! The section of exporter `otlp_http`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use streamgauge_component::{ComponentConfig, DeliverySettings, QueueSettings, RetrySettings, Signal};
+use streamgauge_config::Secret;
+use streamgauge_transport::{Compression, Endpoint, TlsClient, header_map, http_path};
+
+/// Settings of exporter `otlp_http`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct OtlpHttpConfig {
+    /// Base URL; `/v1/traces`, `/v1/metrics` or `/v1/logs` is added to its path.
+    pub endpoint: Option<String>,
+    /// URL for traces, used as it is.
+    pub traces_endpoint: Option<String>,
+    /// URL for metrics, used as it is.
+    pub metrics_endpoint: Option<String>,
+    /// URL for logs, used as it is.
+    pub logs_endpoint: Option<String>,
+    /// Encoding of requests; only `proto` is there yet.
+    pub encoding: Encoding,
+    /// How requests are packed: `gzip`, `zstd`, `snappy`, `zlib`, `deflate` or `none`.
+    pub compression: Compression,
+    /// How hard requests are packed.
+    pub compression_params: CompressionParams,
+    /// Headers of every request. The values are never shown.
+    pub headers: BTreeMap<String, Secret>,
+    /// The longest that one attempt may take; `0s` is for ever.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub timeout: Duration,
+    /// TLS for `https://` endpoints.
+    pub tls: TlsClient,
+    /// A connection that was unused for longer is not used again.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub idle_conn_timeout: Duration,
+    /// Connections kept for use again; 0 means 100.
+    pub max_idle_conns: usize,
+    /// Accepted for files of the Collector, without effect: the HTTP stack sizes its buffers itself.
+    pub read_buffer_size: u64,
+    /// Accepted for files of the Collector, without effect.
+    pub write_buffer_size: u64,
+    /// What waits before the exporter.
+    pub sending_queue: QueueSettings,
+    /// What happens when the server does not take a request now.
+    pub retry_on_failure: RetrySettings,
+}
+
+/// `encoding`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// Protobuf.
+    #[default]
+    Proto,
+    /// JSON; not there yet.
+    Json,
+}
+
+/// `compression_params`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CompressionParams {
+    /// Level as the packing counts it: 1 to 9 for gzip and zlib, 1 to 22 for zstd. Without it, or with 0, the fast one.
+    pub level: i32,
+}
+
+impl Default for OtlpHttpConfig {
+    fn default() -> Self {
+        let delivery = DeliverySettings::default();
+        Self {
+            endpoint: None,
+            traces_endpoint: None,
+            metrics_endpoint: None,
+            logs_endpoint: None,
+            encoding: Encoding::Proto,
+            compression: Compression::Gzip,
+            compression_params: CompressionParams::default(),
+            headers: BTreeMap::new(),
+            timeout: Duration::from_secs(30),
+            tls: TlsClient::default(),
+            idle_conn_timeout: Duration::from_secs(90),
+            max_idle_conns: 100,
+            read_buffer_size: 0,
+            write_buffer_size: 512 << 10,
+            sending_queue: delivery.queue,
+            retry_on_failure: delivery.retry,
+        }
+    }
+}
+
+impl OtlpHttpConfig {
+    /// What stands before the exporter.
+    pub fn delivery(&self) -> DeliverySettings {
+        DeliverySettings {
+            timeout: self.timeout,
+            retry: self.retry_on_failure.clone(),
+            queue: self.sending_queue.clone(),
+        }
+    }
+
+    /// The configured headers, ready to send.
+    pub(super) fn header_map(&self) -> Result<streamgauge_transport::HeaderMap, String> {
+        header_map(self.headers.iter().map(|(name, value)| (name.as_str(), value.expose())))
+    }
+
+    /// Server and path for a signal; `None` when no endpoint serves it.
+    pub(super) fn target(&self, signal: Signal) -> Result<Option<(Endpoint, String)>, String> {
+        let (_, own) = self.own_endpoint(signal);
+        if let Some(url) = given(own) {
+            let endpoint = url_endpoint(url)?;
+            let path = endpoint.path().to_owned();
+            return Ok(Some((endpoint, path)));
+        }
+        let Some(url) = given(&self.endpoint) else { return Ok(None) };
+        let endpoint = url_endpoint(url)?;
+        let path = format!("{}{}", endpoint.path().trim_end_matches('/'), http_path(signal));
+        Ok(Some((endpoint, path)))
+    }
+
+    fn own_endpoint(&self, signal: Signal) -> (&'static str, &Option<String>) {
+        match signal {
+            Signal::Traces => ("traces_endpoint", &self.traces_endpoint),
+            Signal::Metrics => ("metrics_endpoint", &self.metrics_endpoint),
+            Signal::Logs => ("logs_endpoint", &self.logs_endpoint),
+        }
+    }
+}
+
+/// An empty endpoint is as good as none, as in the Collector.
+fn given(endpoint: &Option<String>) -> Option<&str> {
+    endpoint.as_deref().map(str::trim).filter(|url| !url.is_empty())
+}
+
+fn url_endpoint(url: &str) -> Result<Endpoint, String> {
+    let endpoint = Endpoint::parse(url).map_err(|error| error.to_string())?;
+    if endpoint.is_http() || endpoint.is_https() {
+        return Ok(endpoint);
+    }
+    Err("endpoint must be a valid URL: http:// or https:// is expected before the host".to_owned())
+}
+
+impl ComponentConfig for OtlpHttpConfig {
+    fn problems(&self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        let mut at = |path: &str, message: String| found.push((path.to_owned(), message));
+        let own = Signal::ALL.map(|signal| self.own_endpoint(signal));
+        let all = [("endpoint", &self.endpoint)].into_iter().chain(own);
+        let urls: Vec<_> = all.filter_map(|(key, url)| Some((key, given(url)?))).collect();
+        if urls.is_empty() {
+            at("", "at least one endpoint must be specified".to_owned());
+        }
+        for (key, url) in urls {
+            if let Err(error) = url_endpoint(url) {
+                at(key, error);
+            }
+        }
+        if self.encoding == Encoding::Json {
+            at("encoding", "json is not supported by this version: use proto".to_owned());
+        }
+        if let Err(error) = self.header_map() {
+            at("headers", error);
+        }
+        self.tls.problems().into_iter().for_each(|(key, text)| at(&format!("tls::{key}"), text));
+        self.sending_queue
+            .problems()
+            .into_iter()
+            .for_each(|(k, text)| at(&format!("sending_queue::{k}"), text));
+        self.retry_on_failure
+            .problems()
+            .into_iter()
+            .for_each(|(k, text)| at(&format!("retry_on_failure::{k}"), text));
+        found
+    }
+}

@@ -1,0 +1,189 @@
+//! The section of receiver `otlp`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use streamgauge_component::{ComponentConfig, Optional, Signal};
+use streamgauge_transport::{KeepaliveServer, TlsServer, http_path};
+
+/// Settings of receiver `otlp`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct OtlpConfig {
+    /// The protocols to speak; at least one. A protocol that is named without settings is on with its defaults.
+    pub protocols: Protocols,
+    /// When a client hears that its request was taken: `accepted`, as soon as a queue or a component has taken it over;
+    /// `delivered`, only when every exporter has delivered it, at the longest until the client's own deadline.
+    pub wait_for: WaitFor,
+}
+
+/// `protocols`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Protocols {
+    /// OTLP/gRPC.
+    pub grpc: Optional<GrpcServer>,
+    /// OTLP/HTTP, protobuf.
+    pub http: Optional<HttpServer>,
+}
+
+/// `wait_for`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WaitFor {
+    /// A queue or a component has it.
+    #[default]
+    Accepted,
+    /// Every exporter has delivered it.
+    Delivered,
+}
+
+/// `protocols.grpc`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct GrpcServer {
+    /// Where to listen, `host:port`.
+    pub endpoint: String,
+    /// Kind of the socket; only `tcp` is there.
+    pub transport: Transport,
+    /// Serves TLS; off unless it is named.
+    pub tls: Optional<TlsServer>,
+    /// The largest message in MiB, packed or not; 0 means 4.
+    pub max_recv_msg_size_mib: u64,
+    /// Requests at once on one connection; 0 means the HTTP/2 stack's default of 200.
+    pub max_concurrent_streams: u32,
+    /// Accepted for files of the Collector, without effect: the HTTP/2 stack sizes its buffers itself.
+    pub read_buffer_size: u64,
+    /// Accepted for files of the Collector, without effect.
+    pub write_buffer_size: u64,
+    /// Pings and the age of connections.
+    pub keepalive: KeepaliveServer,
+    /// Hands the request's headers on, for components that read them (`project`, batching by metadata).
+    pub include_metadata: bool,
+}
+
+/// `protocols.http`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpServer {
+    /// Where to listen, `host:port`.
+    pub endpoint: String,
+    /// Kind of the socket; only `tcp` is there.
+    pub transport: Transport,
+    /// Serves TLS; off unless it is named.
+    pub tls: Optional<TlsServer>,
+    /// Path for traces.
+    pub traces_url_path: String,
+    /// Path for metrics.
+    pub metrics_url_path: String,
+    /// Path for logs.
+    pub logs_url_path: String,
+    /// The largest body in bytes, packed or not; 0 means 20 MiB.
+    pub max_request_body_size: u64,
+    /// Hands the request's headers on, for components that read them (`project`, batching by metadata).
+    pub include_metadata: bool,
+}
+
+/// Kind of a listening socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// TCP.
+    #[default]
+    Tcp,
+}
+
+impl Default for GrpcServer {
+    fn default() -> Self {
+        Self {
+            endpoint: "localhost:4317".to_owned(),
+            transport: Transport::Tcp,
+            tls: Optional(None),
+            max_recv_msg_size_mib: 0,
+            max_concurrent_streams: 0,
+            read_buffer_size: 512 << 10,
+            write_buffer_size: 0,
+            keepalive: KeepaliveServer::default(),
+            include_metadata: false,
+        }
+    }
+}
+
+impl Default for HttpServer {
+    fn default() -> Self {
+        Self {
+            endpoint: "localhost:4318".to_owned(),
+            transport: Transport::Tcp,
+            tls: Optional(None),
+            traces_url_path: http_path(Signal::Traces).to_owned(),
+            metrics_url_path: http_path(Signal::Metrics).to_owned(),
+            logs_url_path: http_path(Signal::Logs).to_owned(),
+            max_request_body_size: 0,
+            include_metadata: false,
+        }
+    }
+}
+
+impl HttpServer {
+    /// The signal of a path. A configured path may lack its first slash, as in the Collector.
+    pub(super) fn signal(&self, path: &str) -> Option<Signal> {
+        let paths = [
+            (Signal::Traces, &self.traces_url_path),
+            (Signal::Metrics, &self.metrics_url_path),
+            (Signal::Logs, &self.logs_url_path),
+        ];
+        let path = path.trim_start_matches('/');
+        paths.into_iter().find(|(_, own)| own.trim_start_matches('/') == path).map(|(signal, _)| signal)
+    }
+}
+
+/// Protobuf cannot say more than 2 GiB.
+const MAX_MIB: u64 = 2047;
+
+impl ComponentConfig for OtlpConfig {
+    fn problems(&self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        let (grpc, http) = (self.protocols.grpc.as_ref(), self.protocols.http.as_ref());
+        if grpc.is_none() && http.is_none() {
+            let text = "must specify at least one protocol when using the OTLP receiver";
+            found.push((String::new(), text.to_owned()));
+        }
+        if let Some(grpc) = grpc {
+            listener_problems("protocols::grpc", &grpc.endpoint, &grpc.tls, &mut found);
+            if grpc.max_recv_msg_size_mib > MAX_MIB {
+                let text = format!("a gRPC message can have at most {MAX_MIB} MiB");
+                found.push(("protocols::grpc::max_recv_msg_size_mib".to_owned(), text));
+            }
+        }
+        if let Some(http) = http {
+            listener_problems("protocols::http", &http.endpoint, &http.tls, &mut found);
+            if http.max_request_body_size > MAX_MIB << 20 {
+                let text = format!("a request can have at most {MAX_MIB} MiB");
+                found.push(("protocols::http::max_request_body_size".to_owned(), text));
+            }
+        }
+        if let (Some(grpc), Some(http)) = (grpc, http)
+            && grpc.endpoint == http.endpoint
+            && !grpc.endpoint.ends_with(":0")
+        {
+            let text = "gRPC and HTTP cannot listen on the same address: give them different ports";
+            found.push(("protocols::http::endpoint".to_owned(), text.to_owned()));
+        }
+        found
+    }
+}
+
+fn listener_problems(
+    path: &str,
+    endpoint: &str,
+    tls: &Optional<TlsServer>,
+    found: &mut Vec<(String, String)>,
+) {
+    let port = endpoint.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    if port.is_none() {
+        let text = format!("{endpoint:?} is not an address to listen on: host:port is expected");
+        found.push((format!("{path}::endpoint"), text));
+    }
+    for (key, message) in tls.as_ref().map(TlsServer::problems).unwrap_or_default() {
+        found.push((format!("{path}::tls::{key}"), message));
+    }
+}

@@ -1,0 +1,132 @@
+//! One request from body to answer.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use streamgauge_component::{
+    Ack, Batch, Context, Host, InstrumentKind, Outcome, Outlets, Part, Reason, Signal,
+};
+use streamgauge_pdata::check;
+use streamgauge_transport::{Code, Handler, HeaderMap, Protocol, Reply, Request, Status, grpc_path};
+use tokio::sync::oneshot;
+
+use super::answer;
+use super::config::{HttpServer, WaitFor};
+
+/// What stands behind one listener.
+pub(super) struct Door {
+    pub host: Host,
+    pub outlets: Outlets,
+    pub wait_for: WaitFor,
+    pub include_metadata: bool,
+    /// The paths, when the listener speaks HTTP.
+    pub http: Option<HttpServer>,
+}
+
+impl Handler for Door {
+    type Route = Signal;
+
+    fn route(&self, protocol: Protocol, path: &str) -> Option<Signal> {
+        let signal = match protocol {
+            Protocol::Grpc => Signal::ALL.into_iter().find(|signal| grpc_path(*signal) == path),
+            Protocol::Http => self.http.as_ref()?.signal(path),
+        };
+        signal.filter(|signal| self.outlets.get(*signal).is_some())
+    }
+
+    fn handle(&self, request: Request<Signal>) -> BoxFuture<'_, Reply> {
+        Box::pin(self.take(request))
+    }
+
+    fn refused(&self, signal: Signal, status: &Status) {
+        let reason = match status.code {
+            Code::ResourceExhausted => Reason::TooLarge,
+            Code::Unimplemented => Reason::Unsupported,
+            _ => Reason::Malformed,
+        };
+        self.refuse(signal, reason);
+    }
+}
+
+impl Door {
+    async fn take(&self, request: Request<Signal>) -> Reply {
+        let (signal, timeout) = (request.route, request.timeout);
+        let Some(outlet) = self.outlets.get(signal) else {
+            return Reply::Refused(Status::new(Code::Unimplemented, "no pipeline takes this signal"));
+        };
+        let items = match check(signal, &request.body) {
+            Ok(0) => return answer::TAKEN,
+            Ok(items) => items,
+            Err(malformed) => {
+                self.refuse(signal, Reason::Malformed);
+                return Reply::Refused(Status::new(Code::InvalidArgument, malformed.to_string()));
+            }
+        };
+        let (tell, mut told) = oneshot::channel();
+        let host = self.host.clone();
+        let ack = Ack::new(move |outcome| {
+            // Nobody listens any more: the client has had its answer, or is gone.
+            if let Err(outcome) = tell.send(outcome) {
+                came_back(&host, signal, &outcome, items, "none");
+            }
+        });
+        let context = Arc::new(self.context(&request));
+        outlet.consume(Batch::of(signal, context, Part { bytes: request.body, items, ack })).await;
+        let outcome = match (told.try_recv(), self.wait_for) {
+            (Ok(outcome), _) => outcome,
+            (Err(_), WaitFor::Accepted) => return answer::TAKEN,
+            (Err(_), WaitFor::Delivered) => {
+                let told = async { told.await.unwrap_or(Outcome::retry(Reason::Abandoned)) };
+                match timeout {
+                    None => told.await,
+                    Some(limit) => match tokio::time::timeout(limit, told).await {
+                        Ok(outcome) => outcome,
+                        Err(_) => {
+                            let text = "not delivered within the request's deadline";
+                            return Reply::Refused(Status::new(Code::DeadlineExceeded, text));
+                        }
+                    },
+                }
+            }
+        };
+        came_back(&self.host, signal, &outcome, items, "error");
+        answer::to(&outcome)
+    }
+
+    fn context(&self, request: &Request<Signal>) -> Context {
+        let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
+        let mut context = Context::new(self.host.id().clone(), self.host.clock().wall());
+        context.peer = Some(request.peer.to_string().into());
+        context.traceparent = header("traceparent").map(Into::into);
+        if self.include_metadata {
+            context.headers = metadata(&request.headers);
+        }
+        context
+    }
+
+    /// Counts a request that never came in. What cannot be read has no number of items: it counts as one.
+    fn refuse(&self, signal: Signal, reason: Reason) {
+        self.host.node(signal).refused.add(reason, 1);
+    }
+}
+
+/// Counts what a pipeline did not take for good, by what the client heard of it. `answer` is `error`, or `none`
+/// when it came too late to tell: such items are lost unless they stand in somebody's queue.
+fn came_back(host: &Host, signal: Signal, outcome: &Outcome, items: usize, answer: &'static str) {
+    let Some(reason) = outcome.reason() else { return };
+    let attributes = vec![
+        ("signal", signal.name().to_owned()),
+        ("reason", reason.as_str().to_owned()),
+        ("answer", answer.to_owned()),
+    ];
+    let help = "Items that a pipeline gave back or rejected, by what the client heard of it.";
+    let name = "streamgauge.receiver.came_back.items";
+    let counter = host.instrument(InstrumentKind::Counter, name, "{item}", help, attributes);
+    counter.value.add(items as u64);
+}
+
+/// The headers that are text, for the components behind.
+fn metadata(headers: &HeaderMap) -> Vec<(Arc<str>, Arc<str>)> {
+    let text = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    text.map(|(name, value)| (name.into(), value.into())).collect()
+}

@@ -1,0 +1,120 @@
+//! The listeners and their life.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use streamgauge_component::{ComponentError, Host, Optional, Outlets, Receiver};
+use streamgauge_transport::{
+    ALPN, GRPC_MESSAGE_LIMIT, HTTP_BODY_LIMIT, KeepaliveServerParameters, Listener, Protocol, Server,
+    ServerOptions, TlsServer,
+};
+
+use super::config::{GrpcServer, HttpServer, OtlpConfig};
+use super::door::Door;
+
+/// How long the last answers may take once everything behind the receiver has stopped.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// Receiver `otlp`.
+#[derive(Debug)]
+pub(super) struct OtlpReceiver {
+    config: Arc<OtlpConfig>,
+    servers: Mutex<Vec<(Protocol, Arc<Server>)>>,
+}
+
+impl OtlpReceiver {
+    pub fn new(config: Arc<OtlpConfig>) -> Self {
+        Self { config, servers: Mutex::default() }
+    }
+
+    /// Where it listens for a protocol, once it is started.
+    #[cfg(test)]
+    pub fn address(&self, protocol: Protocol) -> Option<std::net::SocketAddr> {
+        self.servers().iter().find(|(of, _)| *of == protocol).map(|(_, server)| server.local_addr())
+    }
+
+    fn servers(&self) -> MutexGuard<'_, Vec<(Protocol, Arc<Server>)>> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Receiver for OtlpReceiver {
+    async fn start(&self, host: Host, outlets: Outlets) -> Result<(), ComponentError> {
+        // All sockets are bound before the first is served: either the receiver is there or it is not.
+        let mut ready = Vec::new();
+        if let Some(grpc) = self.config.protocols.grpc.as_ref() {
+            let listener = Listener::bind(&grpc.endpoint).await.map_err(ComponentError::new)?;
+            ready.push((Protocol::Grpc, listener, grpc.options()?, grpc.include_metadata));
+        }
+        if let Some(http) = self.config.protocols.http.as_ref() {
+            let listener = Listener::bind(&http.endpoint).await.map_err(ComponentError::new)?;
+            ready.push((Protocol::Http, listener, http.options()?, http.include_metadata));
+        }
+        for (protocol, listener, options, include_metadata) in ready {
+            tracing::info!(receiver = %host.id(), protocol = protocol.as_str(), address = %listener.local_addr(), "listening");
+            let http = self.config.protocols.http.as_ref().filter(|_| protocol == Protocol::Http);
+            let door = Arc::new(Door {
+                host: host.clone(),
+                outlets: outlets.clone(),
+                wait_for: self.config.wait_for,
+                include_metadata,
+                http: http.cloned(),
+            });
+            let server = listener.serve(options, door);
+            self.servers().push((protocol, Arc::new(server)));
+        }
+        Ok(())
+    }
+
+    async fn stop_intake(&self) {
+        for (_, server) in self.servers().iter() {
+            server.stop_intake();
+        }
+    }
+
+    async fn shutdown(&self) {
+        let servers = std::mem::take(&mut *self.servers());
+        join_all(servers.iter().map(|(_, server)| server.shutdown(LAST_ANSWERS))).await;
+    }
+}
+
+impl GrpcServer {
+    fn options(&self) -> Result<ServerOptions, ComponentError> {
+        let limit = match self.max_recv_msg_size_mib {
+            0 => GRPC_MESSAGE_LIMIT,
+            mib => (mib as usize) << 20,
+        };
+        Ok(ServerOptions {
+            grpc: Some(limit),
+            http: None,
+            tls: load(&self.tls)?,
+            max_concurrent_streams: Some(self.max_concurrent_streams).filter(|streams| *streams > 0),
+            keepalive: self.keepalive.server_parameters.clone(),
+        })
+    }
+}
+
+impl HttpServer {
+    fn options(&self) -> Result<ServerOptions, ComponentError> {
+        let limit = match self.max_request_body_size {
+            0 => HTTP_BODY_LIMIT,
+            bytes => bytes as usize,
+        };
+        Ok(ServerOptions {
+            grpc: None,
+            http: Some(limit),
+            tls: load(&self.tls)?,
+            max_concurrent_streams: None,
+            keepalive: KeepaliveServerParameters::default(),
+        })
+    }
+}
+
+fn load(
+    tls: &Optional<TlsServer>,
+) -> Result<Option<Arc<streamgauge_transport::TlsServerConfig>>, ComponentError> {
+    tls.as_ref().map(|tls| tls.load(&ALPN)).transpose().map_err(ComponentError::new)
+}
