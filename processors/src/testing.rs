@@ -14,8 +14,14 @@ pub(crate) const SECOND: u64 = 1_000_000_000;
 /// Reads a section of a component; its errors as text.
 pub(crate) fn read(config: &ConfigType, yaml: &str) -> Result<AnyConfig, String> {
     let section = Section::from_yaml("processors::test", yaml).map_err(|errors| errors.to_string())?;
-    (config.read)(&section)
-        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    (config.read)(&section).map_err(|errors| {
+        errors.iter().map(|error| format!("{} {error}", place(error))).collect::<Vec<_>>().join("\n")
+    })
+}
+
+/// Where an error is: `line:column`.
+fn place(error: &streamgauge_config::Diagnostic) -> String {
+    error.place.as_ref().map_or("nowhere".to_owned(), |place| format!("{}:{}", place.line, place.column))
 }
 
 /// What a factory gets for one instance.

@@ -256,3 +256,23 @@ fn what_is_wrong_is_said_with_its_place() {
         assert!(errors.contains(message), "{yaml}: {errors}");
     }
 }
+
+#[test]
+fn an_error_points_at_the_setting() {
+    let yaml = r#"
+rules:
+  - alert: A
+    metric: m
+    op: ">"
+    warning: 5
+    critical: 1
+    annotations:
+      summary: "{{ $valeu }}"
+"#;
+    let errors = read(&FACTORY.config, yaml).unwrap_err();
+    assert!(errors.starts_with("9:16 ") && errors.contains("template line 1, column 4"), "{errors}");
+    let errors = read(&FACTORY.config, &yaml.replace("valeu", "value")).unwrap_err();
+    assert!(errors.starts_with("7:15 "), "{errors}");
+    let errors = read(&FACTORY.config, &yaml.replace('>', "=>")).unwrap_err();
+    assert!(errors.contains("5:9 "), "{errors}");
+}

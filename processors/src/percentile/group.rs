@@ -21,9 +21,12 @@ pub(super) struct Groups {
     overflow: Option<Group>,
 }
 
+/// Attributes that are kept.
+type Pairs = Vec<(String, AnyValue)>;
+
 struct Group {
     resource: Resource,
-    by: Vec<(String, AnyValue)>,
+    by: Pairs,
     window: Sliding,
 }
 
@@ -102,7 +105,7 @@ impl Groups {
     /// Writes the quantiles of every group; a group whose window is empty ends.
     pub fn emit(&mut self, built: &mut MetricsBuilder, now: u64) -> Emitted {
         let mut emitted = Emitted::default();
-        let mut resources: BTreeMap<Resource, Vec<(Vec<(String, AnyValue)>, Histogram)>> = BTreeMap::new();
+        let mut resources: BTreeMap<Resource, Vec<(Pairs, Histogram)>> = BTreeMap::new();
         let mut take = |group: &mut Group| {
             let merged = group.window.merged(now);
             let lives = merged.count() > 0;
