@@ -1,7 +1,11 @@
 //! The processors, one folder each.
 
+pub mod actions;
 pub mod alerting;
+pub mod batch;
 pub mod percentile;
+pub mod project;
 pub mod rate;
+pub mod resource;
 #[cfg(test)]
 mod testing;
