@@ -63,11 +63,6 @@ impl<T: ?Sized + Send + Sync + 'static> Keeper<T> {
         self.current.send_replace(None)
     }
 
-    /// The running instance.
-    pub(crate) fn running(&self) -> Option<Arc<T>> {
-        self.current.borrow().clone()
-    }
-
     pub(crate) fn host(&self) -> &Host {
         &self.host
     }
@@ -152,15 +147,15 @@ mod tests {
         };
         let keeper = Keeper::new(recipe, host.clone());
         keeper.start("instance".into()).await;
-        assert!(keeper.running().is_none());
+        assert!(keeper.watch().borrow().is_none());
         let status = &host.board().components()[0];
         assert_eq!(status.state, State::Recoverable);
         assert_eq!(status.message.as_deref(), Some("failed to start \"otlp\" receiver: listen tcp: in use"));
         tokio::time::sleep(Duration::from_secs(5)).await;
-        assert!(keeper.running().is_some());
+        assert!(keeper.watch().borrow().is_some());
         assert_eq!(tries.load(Ordering::SeqCst), 4);
         keeper.panicked("boom");
-        assert!(keeper.running().is_none());
+        assert!(keeper.watch().borrow().is_none());
         keeper.watch().wait_for(Option::is_some).await.unwrap();
         assert!(keeper.retire().is_some());
     }

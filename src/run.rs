@@ -1,0 +1,55 @@
+//! `streamgauge run`: the collector itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use streamgauge_component::{Clock, Host};
+use streamgauge_engine::Running;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::{ConfigArgs, Failure};
+use crate::configuration::{self, Configuration};
+
+/// How long a stop may take before what is left is given back or lost.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+/// Runs until a signal ends it.
+pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
+    let configuration = configuration::load(&args.config, None).map_err(|d| configuration::failure(&d))?;
+    configuration::warn(&configuration.warnings);
+    runtime().map_err(Failure::runtime)?.block_on(collect(configuration))
+}
+
+/// One worker a CPU that the process may use; no workers at all when that is one.
+pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    match std::thread::available_parallelism().map_or(1, usize::from) {
+        1 => tokio::runtime::Builder::new_current_thread().enable_all().build(),
+        n => tokio::runtime::Builder::new_multi_thread().worker_threads(n).enable_all().build(),
+    }
+}
+
+async fn collect(configuration: Configuration) -> Result<(), Failure> {
+    let host = Host::new(Clock::system(), Arc::default(), Arc::default());
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::runtime)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::runtime)?;
+    let running = Running::start(&configuration.plan, host).await.map_err(Failure::runtime)?;
+    let name = tokio::select! {
+        _ = terminate.recv() => "terminated",
+        _ = interrupt.recv() => "interrupt",
+    };
+    tracing::info!(signal = name, "Received signal from OS");
+    tokio::select! {
+        _report = running.stop(SHUTDOWN_TIMEOUT) => {}
+        // A second signal skips the draining.
+        _ = terminate.recv() => tracing::warn!("second signal: stopping without draining"),
+        _ = interrupt.recv() => tracing::warn!("second signal: stopping without draining"),
+    }
+    Ok(())
+}
