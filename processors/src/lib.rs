@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub mod alerting;
+pub mod attributes;
 pub mod batch;
 pub mod percentile;
 pub mod project;
