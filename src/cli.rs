@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::run;
+use crate::{components, print_config, run, validate};
 
 /// Exit codes, the same for every command.
 pub(crate) mod exit {
@@ -30,6 +30,13 @@ struct Cli {
 enum Command {
     /// Run the collector (the default).
     Run(run::RunArgs),
+    /// Check a configuration; says nothing when it is right.
+    Validate(validate::ValidateArgs),
+    /// List the components of this binary.
+    Components(components::ComponentsArgs),
+    /// Print the configuration that all sources make together.
+    #[command(alias = "print-initial-config")]
+    PrintConfig(print_config::PrintConfigArgs),
 }
 
 /// Where the configuration comes from.
@@ -52,13 +59,26 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Validate(args)) => validate::validate(&args),
+        Some(Command::Components(args)) => components::components(&args),
+        Some(Command::PrintConfig(args)) => print_config::print_config(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let _ = writeln!(std::io::stderr(), "{}", failure.text.trim_end());
+            if !failure.text.is_empty() {
+                let _ = writeln!(std::io::stderr(), "{}", failure.text.trim_end());
+            }
             ExitCode::from(failure.code)
         }
+    }
+}
+
+/// Writes a command's result to standard output. A reader that has gone away, such as `head`, is no failure.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    match writeln!(std::io::stdout(), "{}", text.trim_end()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::runtime(e)),
+        _ => Ok(()),
     }
 }
 

@@ -1,7 +1,33 @@
 //! The one list of components in this binary.
 
+use streamgauge_connectors as connectors;
 use streamgauge_engine::Distribution;
+use streamgauge_exporters as exporters;
+use streamgauge_extensions as extensions;
+use streamgauge_processors as processors;
+use streamgauge_receivers as receivers;
 
 /// What this binary can run. Registration is these slices and nothing else.
-pub static DISTRIBUTION: Distribution =
-    Distribution { receivers: &[], processors: &[], connectors: &[], exporters: &[], extensions: &[] };
+pub static DISTRIBUTION: Distribution = Distribution {
+    receivers: &[&receivers::nop::FACTORY, &receivers::otlp::FACTORY, &receivers::redis::FACTORY],
+    processors: &[
+        &processors::alerting::FACTORY,
+        &processors::batch::FACTORY,
+        &processors::percentile::FACTORY,
+        &processors::project::FACTORY,
+        &processors::rate::FACTORY,
+        &processors::resource::FACTORY,
+    ],
+    connectors: &[
+        &processors::alerting::CONNECTOR,
+        &connectors::forward::FACTORY,
+        &processors::percentile::CONNECTOR,
+    ],
+    exporters: &[
+        &exporters::debug::FACTORY,
+        &exporters::nop::FACTORY,
+        &exporters::otlp_grpc::FACTORY,
+        &exporters::otlp_http::FACTORY,
+    ],
+    extensions: &[&extensions::health_check::FACTORY],
+};

@@ -1,6 +1,11 @@
 //! The command line of Streamgauge: one file a command, and the one list of components in this binary.
 
+pub mod catalogue;
 pub mod cli;
+mod components;
 mod configuration;
 pub mod distribution;
+mod print_config;
+pub mod reference;
 mod run;
+mod validate;

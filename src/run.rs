@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use streamgauge_component::{Clock, Host};
 use streamgauge_engine::Running;
+use streamgauge_telemetry::{Logs, Telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{ConfigArgs, Failure};
@@ -24,7 +25,10 @@ pub(crate) struct RunArgs {
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let configuration = configuration::load(&args.config, None).map_err(|d| configuration::failure(&d))?;
     configuration::warn(&configuration.warnings);
-    runtime().map_err(Failure::runtime)?.block_on(collect(configuration))
+    let logs = Logs::install().map_err(Failure::runtime)?;
+    logs.apply(&configuration.telemetry.logs).map_err(Failure::runtime)?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "Starting streamgauge...");
+    runtime().map_err(Failure::runtime)?.block_on(collect(configuration, &logs))
 }
 
 /// One worker a CPU that the process may use; no workers at all when that is one.
@@ -35,10 +39,13 @@ pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     }
 }
 
-async fn collect(configuration: Configuration) -> Result<(), Failure> {
+async fn collect(configuration: Configuration, logs: &Logs) -> Result<(), Failure> {
     let host = Host::new(Clock::system(), Arc::default(), Arc::default());
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::runtime)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::runtime)?;
+    let (registry, board) = (Arc::clone(host.registry()), Arc::clone(host.board()));
+    let telemetry =
+        Telemetry::start(&configuration.telemetry, registry, board, logs).await.map_err(Failure::runtime)?;
     let running = Running::start(&configuration.plan, host).await.map_err(Failure::runtime)?;
     let name = tokio::select! {
         _ = terminate.recv() => "terminated",
@@ -51,5 +58,6 @@ async fn collect(configuration: Configuration) -> Result<(), Failure> {
         _ = terminate.recv() => tracing::warn!("second signal: stopping without draining"),
         _ = interrupt.recv() => tracing::warn!("second signal: stopping without draining"),
     }
+    telemetry.shutdown().await;
     Ok(())
 }
