@@ -37,7 +37,15 @@ pub fn parse(source: &Arc<Source>) -> Result<(Node, Diagnostics), Diagnostic> {
         let (event, span) = event.map_err(|e| {
             let marker = e.marker();
             let place = Place { length: 1, ..place_at(source, marker.line(), marker.col()) };
-            Diagnostic::error(codes::SYNTAX, format!("yaml: line {}: {}", marker.line(), e.info())).at(&place)
+            let message = format!("yaml: line {}: {}", marker.line(), e.info());
+            let d = Diagnostic::error(codes::SYNTAX, message).at(&place);
+            // A brace ends a plain text within braces or brackets: the slip that everybody makes once.
+            match source.line(place.line) {
+                Some(line) if line.contains("${") && line.replace("${", "").contains(['{', '[']) => {
+                    d.help("within `{}` or `[]` a reference needs quotes: `\"${env:NAME}\"`")
+                }
+                _ => d,
+            }
         })?;
         builder.event(event, &span)?;
     }
