@@ -3,4 +3,5 @@
 pub mod nop;
 pub mod otlp;
 pub mod redis;
+pub mod redis_stream_metrics;
 mod scrape;

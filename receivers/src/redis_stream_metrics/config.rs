@@ -1,0 +1,149 @@
+//! The section of `redis_stream_metrics`.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use streamgauge_component::ComponentConfig;
+use streamgauge_config::Secret;
+use streamgauge_series::Pattern;
+use streamgauge_transport::TlsClient;
+
+use super::metrics::StreamMetrics;
+use crate::scrape::poll::{Rhythm, rhythm_problems};
+use crate::scrape::redis::{Keys, ResourceAttributes, Transport};
+use crate::scrape::table::Toggles;
+
+/// Watches the streams of a Redis or Valkey server, their consumer groups and consumers.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StreamConfig {
+    /// The server: `host:port`, or a URL `redis://`, `rediss://` (TLS) or `unix://`, which may hold user, password and
+    /// database. Must be given.
+    pub endpoint: String,
+    /// `tcp`, or `unix` when the endpoint is the path of a socket. What the endpoint's URL says when it is not given.
+    pub transport: Option<Transport>,
+    /// ACL user; without it the default user.
+    pub username: Option<String>,
+    /// The user's password.
+    pub password: Option<Secret>,
+    /// TLS. Without the section only a `rediss://` endpoint speaks TLS.
+    pub tls: Option<TlsClient>,
+    /// The database with the streams. What the endpoint's URL says when it is not given, else 0.
+    pub db: Option<u32>,
+    /// Time from one round to the next.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub collection_interval: Duration,
+    /// Time from the start to the first round.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub initial_delay: Duration,
+    /// The most time that a round may take, connecting included. 0 is the interval, but at most 10 seconds.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub timeout: Duration,
+    /// Streams to watch, by name, glob (`orders:*`) or `/regular expression/`. Names alone need no SCAN.
+    pub streams: Vec<Pattern>,
+    /// Consumer groups to watch, likewise.
+    pub groups: Vec<Pattern>,
+    /// Time after which the keyspace is searched again for streams that match.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub refresh_interval: Duration,
+    /// The most keys that one round looks at while it searches; a larger keyspace is searched over several rounds.
+    pub scan_keys: u32,
+    /// The most streams to watch. Further ones are left out, counted and logged once.
+    pub max_streams: usize,
+    /// The most groups to watch in one stream.
+    pub max_groups: usize,
+    /// Metrics of single consumers.
+    pub consumers: Consumers,
+    /// Switches of single metrics by name, such as `redis.stream.groups: {enabled: false}`.
+    pub metrics: Toggles<StreamMetrics>,
+    /// Switches of the resource's attributes.
+    pub resource_attributes: ResourceAttributes,
+}
+
+/// `consumers`: metrics of single consumers.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Consumers {
+    /// Whether they are collected.
+    pub enabled: bool,
+    /// The most consumers of one group, those with the most pending entries first.
+    pub max: usize,
+}
+
+impl Default for Consumers {
+    fn default() -> Self {
+        Consumers { enabled: true, max: 100 }
+    }
+}
+
+impl Default for StreamConfig {
+    fn default() -> Self {
+        let all = || "*".parse().into_iter().collect();
+        StreamConfig {
+            endpoint: String::new(),
+            transport: None,
+            username: None,
+            password: None,
+            tls: None,
+            db: None,
+            collection_interval: Duration::from_secs(10),
+            initial_delay: Duration::from_secs(1),
+            timeout: Duration::ZERO,
+            streams: all(),
+            groups: all(),
+            refresh_interval: Duration::from_secs(60),
+            scan_keys: 10_000,
+            max_streams: 1000,
+            max_groups: 100,
+            consumers: Consumers::default(),
+            metrics: Toggles::default(),
+            resource_attributes: ResourceAttributes::default(),
+        }
+    }
+}
+
+impl StreamConfig {
+    pub(crate) fn keys(&self) -> Keys<'_> {
+        Keys {
+            endpoint: &self.endpoint,
+            transport: self.transport,
+            username: self.username.as_deref(),
+            password: self.password.as_ref(),
+            tls: self.tls.as_ref(),
+            db: self.db,
+        }
+    }
+
+    pub(crate) fn rhythm(&self) -> Rhythm {
+        Rhythm { initial_delay: self.initial_delay, interval: self.collection_interval }
+    }
+}
+
+impl ComponentConfig for StreamConfig {
+    fn problems(&self) -> Vec<(String, String)> {
+        let mut problems = self.keys().problems();
+        problems.extend(rhythm_problems(self.collection_interval));
+        let mut check = |wrong: bool, key: &str, message: &str| {
+            if wrong {
+                problems.push((key.to_owned(), message.to_owned()));
+            }
+        };
+        check(self.streams.is_empty(), "streams", "names no stream: leave it out to watch all");
+        check(self.groups.is_empty(), "groups", "names no group: leave it out to watch all");
+        check(self.max_streams == 0, "max_streams", "must be at least 1");
+        check(self.scan_keys == 0, "scan_keys", "must be at least 1");
+        problems
+    }
+}
+
+/// The name that a pattern means, when it means just one.
+pub(crate) fn literal(pattern: &Pattern) -> Option<&str> {
+    let text = pattern.as_str();
+    let is_regex = text.len() > 1 && text.starts_with('/') && text.ends_with('/');
+    (!is_regex && !text.contains(['*', '?', '[', '\\'])).then_some(text)
+}

@@ -1,0 +1,69 @@
+//! Receiver `redis_stream_metrics`: streams, consumer groups and consumers of a Redis or Valkey server, as metrics.
+//!
+//! - [`config`]: the section.
+//! - `metrics`: every metric, declared once.
+//! - `catalog`: which streams there are; a slow walk by SCAN where a glob asks for it.
+//! - `observe`: one round's questions, two pipelines in chunks.
+//! - `lag`: how far behind a group is, and how well that is known.
+//! - `record`: from answers to points.
+//! - `failures`: what hits one stream alone: counted, logged once.
+
+mod catalog;
+pub mod config;
+mod failures;
+mod lag;
+mod metrics;
+mod observe;
+mod record;
+mod scrape;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use streamgauge_component::{
+    ComponentError, ConfigType, Description, Host, Outlets, Receiver, ReceiverFactory, Signal, Stability,
+};
+
+use crate::scrape::poll::{Poller, limit};
+pub use config::StreamConfig;
+pub use metrics::StreamMetrics;
+
+/// How this receiver is registered.
+pub static FACTORY: ReceiverFactory = ReceiverFactory {
+    description: Description {
+        name: "redis_stream_metrics",
+        aliases: &[],
+        summary: "Watches Redis streams, their consumer groups and consumers, with a lag that is never guessed.",
+        signals: &[Signal::Metrics],
+        stability: Stability::Beta,
+        readme: include_str!("README.md"),
+    },
+    config: ConfigType::of::<StreamConfig>(),
+    create: |create| Ok(Arc::new(StreamReceiver { config: create.config()?, poller: Poller::default() })),
+};
+
+struct StreamReceiver {
+    config: Arc<StreamConfig>,
+    poller: Poller,
+}
+
+#[async_trait]
+impl Receiver for StreamReceiver {
+    async fn start(&self, host: Host, outlets: Outlets) -> Result<(), ComponentError> {
+        let Some(outlet) = outlets.get(Signal::Metrics) else { return Ok(()) };
+        let rhythm = self.config.rhythm();
+        let server = self.config.keys().server(&host, limit(self.config.timeout, rhythm.interval))?;
+        self.poller.start(&host, outlet.clone(), rhythm, scrape::StreamScrape::new(&self.config, server));
+        Ok(())
+    }
+
+    async fn stop_intake(&self) {
+        self.poller.stop();
+    }
+
+    async fn shutdown(&self) {
+        self.poller.join().await;
+    }
+}
