@@ -4,3 +4,4 @@ pub mod debug;
 pub mod nop;
 pub mod otlp_grpc;
 pub mod otlp_http;
+pub mod prometheus_remote_write;
