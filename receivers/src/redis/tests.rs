@@ -263,3 +263,22 @@ async fn two_receivers_of_one_server_and_user_share_a_connection() {
     one.stop().await;
     two.stop().await;
 }
+
+#[tokio::test]
+async fn a_round_is_one_info_and_nothing_else() {
+    let server = Redis::start();
+    let receiver = running(&server.url(), "").await;
+    receiver.next().await;
+    server.cli(&["config", "resetstat"]);
+    for _ in 0..5 {
+        receiver.next().await;
+    }
+    receiver.stop().await;
+    let text = server.cli(&["info", "commandstats"]);
+    let commands: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("cmdstat_")).collect();
+    let info = commands.iter().find_map(|line| line.strip_prefix("info:calls=")).unwrap();
+    let calls: u32 = info.split(',').next().unwrap().parse().unwrap();
+    assert!((5..40).contains(&calls), "{text}");
+    let ours = ["info:", "config|resetstat:"];
+    assert!(commands.iter().all(|line| ours.iter().any(|name| line.starts_with(name))), "{text}");
+}

@@ -1,5 +1,7 @@
 //! From what was seen to points.
 
+use std::collections::HashSet;
+
 use streamgauge_redis::StreamId;
 
 use super::lag::lag;
@@ -19,10 +21,8 @@ pub(crate) fn record(seen: &Observation, db: u32, now_ms: u64, recorder: &mut Re
     for stream in &seen.streams {
         record_stream(stream, &db, now_ms, recorder);
     }
-    let unanswered: Vec<_> = seen.unanswered.iter().map(|name| String::from_utf8_lossy(name)).collect();
-    recorder.keep(|_, values| {
-        values.get(1).is_some_and(|stream| unanswered.iter().any(|name| **name == **stream))
-    });
+    let unanswered: HashSet<_> = seen.unanswered.iter().map(|name| String::from_utf8_lossy(name)).collect();
+    recorder.keep(|_, values| values.get(1).is_some_and(|stream| unanswered.contains(&**stream)));
 }
 
 fn record_stream(stream: &Stream, db: &str, now_ms: u64, recorder: &mut Recorder) {
