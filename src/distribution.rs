@@ -9,9 +9,15 @@ use streamgauge_receivers as receivers;
 
 /// What this binary can run. Registration is these slices and nothing else.
 pub static DISTRIBUTION: Distribution = Distribution {
-    receivers: &[&receivers::nop::FACTORY, &receivers::otlp::FACTORY, &receivers::redis::FACTORY],
+    receivers: &[
+        &receivers::nop::FACTORY,
+        &receivers::otlp::FACTORY,
+        &receivers::redis::FACTORY,
+        &receivers::redis_stream_metrics::FACTORY,
+    ],
     processors: &[
         &processors::alerting::FACTORY,
+        &processors::attributes::FACTORY,
         &processors::batch::FACTORY,
         &processors::percentile::FACTORY,
         &processors::project::FACTORY,

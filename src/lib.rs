@@ -5,6 +5,7 @@ pub mod cli;
 mod components;
 mod configuration;
 pub mod distribution;
+mod first_screen;
 mod print_config;
 pub mod reference;
 mod run;

@@ -9,11 +9,16 @@ use streamgauge_engine::Running;
 use streamgauge_telemetry::{Logs, Telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::{ConfigArgs, Failure};
+use crate::cli::{self, ConfigArgs, Failure};
 use crate::configuration::{self, Configuration};
+use crate::first_screen;
 
 /// How long a stop may take before what is left is given back or lost.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What runs without a `--config`.
+pub(crate) const BUILT_IN: &str = include_str!("builtin.yaml");
+const DEFAULT_REDIS: &str = "127.0.0.1:6379";
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct RunArgs {
@@ -23,12 +28,19 @@ pub(crate) struct RunArgs {
 
 /// Runs until a signal ends it.
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
-    let configuration = configuration::load(&args.config, None).map_err(|d| configuration::failure(&d))?;
+    let first = args.config.config.is_empty();
+    let configuration =
+        configuration::load(&args.config, Some(BUILT_IN)).map_err(|d| configuration::failure(&d))?;
     configuration::warn(&configuration.warnings);
+    let runtime = runtime().map_err(Failure::runtime)?;
+    if first {
+        let endpoint = std::env::var("REDIS_URL").unwrap_or_else(|_| DEFAULT_REDIS.to_owned());
+        cli::print(&runtime.block_on(first_screen::text(&endpoint)))?;
+    }
     let logs = Logs::install().map_err(Failure::runtime)?;
     logs.apply(&configuration.telemetry.logs).map_err(Failure::runtime)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "Starting streamgauge...");
-    runtime().map_err(Failure::runtime)?.block_on(collect(configuration, &logs))
+    runtime.block_on(collect(configuration, &logs))
 }
 
 /// One worker a CPU that the process may use; no workers at all when that is one.
