@@ -13,7 +13,7 @@ use crate::wire::{self, Field};
 /// The first fault, with its offset and place.
 pub fn check(signal: Signal, request: &[u8]) -> Result<usize, Malformed> {
     if request.len() > MAX_REQUEST_BYTES {
-        let fault = Fault { offset: MAX_REQUEST_BYTES, what: What::TooLarge };
+        let fault = Fault::new(MAX_REQUEST_BYTES, What::TooLarge);
         return Err(fault.within("the request"));
     }
     items(signal.request(), request, 0, request.len()).map_err(|fault| locate(signal, request, fault))
@@ -70,7 +70,7 @@ pub(crate) fn locate(signal: Signal, buf: &[u8], fault: Fault) -> Malformed {
         if !matches!(is_child(level, &field), Ok(true)) {
             continue;
         }
-        if fault.offset < field.end && fault.offset >= field.body {
+        if (field.body..field.end).contains(&fault.offset()) {
             match std::ptr::eq(level, signal.request()) {
                 true => place.clear(),
                 false => place.push('.'),
@@ -84,5 +84,5 @@ pub(crate) fn locate(signal: Signal, buf: &[u8], fault: Fault) -> Malformed {
         }
         index += 1;
     }
-    Malformed { offset: fault.offset, what: fault.what, place: place.into() }
+    fault.within(place)
 }

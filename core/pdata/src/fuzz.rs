@@ -13,7 +13,7 @@ use crate::{Grouper, Limit, Signal, check, regroup, split};
 pub fn walk(data: &[u8]) {
     for signal in Signal::ALL {
         if let Err(error) = check(signal, data) {
-            assert!(error.offset < data.len(), "a fault beyond the end: {error}");
+            assert!(error.offset() < data.len(), "a fault beyond the end: {error}");
             assert!(!error.to_string().is_empty());
         }
     }

@@ -3,20 +3,37 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// Bytes that are not what the signal's protobuf says.
+/// Bytes that are not what the signal's protobuf says. One word wide, so that results are passed in registers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Malformed {
+pub struct Malformed(Box<Detail>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Detail {
+    offset: usize,
+    what: What,
+    place: Cow<'static, str>,
+}
+
+impl Malformed {
     /// Bytes from the start of the request to the fault.
-    pub offset: usize,
+    pub fn offset(&self) -> usize {
+        self.0.offset
+    }
+
     /// The fault.
-    pub what: What,
+    pub fn what(&self) -> What {
+        self.0.what
+    }
+
     /// Where that is, in words: `resource_logs[0].scope_logs[2].log_records[17]`, or what a view was reading.
-    pub place: Cow<'static, str>,
+    pub fn place(&self) -> &str {
+        &self.0.place
+    }
 }
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "malformed OTLP at byte {} in {}: {}", self.offset, self.place, self.what)
+        write!(f, "malformed OTLP at byte {} in {}: {}", self.0.offset, self.0.place, self.0.what)
     }
 }
 
@@ -70,14 +87,28 @@ impl fmt::Display for What {
 }
 
 /// A fault before anyone has said where in the envelope it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
-    pub offset: usize,
-    pub what: What,
-}
+#[derive(Debug)]
+pub(crate) struct Fault(Malformed);
 
 impl Fault {
-    pub(crate) fn within(self, place: &'static str) -> Malformed {
-        Malformed { offset: self.offset, what: self.what, place: Cow::Borrowed(place) }
+    #[cold]
+    pub(crate) fn new(offset: usize, what: What) -> Self {
+        Fault(Malformed(Box::new(Detail { offset, what, place: Cow::Borrowed("") })))
+    }
+
+    pub(crate) fn offset(&self) -> usize {
+        self.0.offset()
+    }
+
+    /// The same fault not beyond `last`.
+    pub(crate) fn not_beyond(mut self, last: usize) -> Self {
+        self.0.0.offset = self.0.0.offset.min(last);
+        self
+    }
+
+    #[cold]
+    pub(crate) fn within(mut self, place: impl Into<Cow<'static, str>>) -> Malformed {
+        self.0.0.place = place.into();
+        self.0
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct Field {
 
 impl Field {
     pub(crate) fn mismatch(&self) -> Fault {
-        Fault { offset: self.start, what: What::Mismatch { field: self.number, wire: self.wire } }
+        Fault::new(self.start, What::Mismatch { field: self.number, wire: self.wire })
     }
 
     /// The fault of not having the wire type `wire`.
@@ -52,12 +52,21 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&mut self, buf: &[u8]) -> Result<Option<Field>, Fault> {
         let mut pos = self.at as usize;
         let field = next_field(buf, &mut pos, self.end as usize)?;
         self.at = pos as u32;
         Ok(field)
+    }
+
+    /// Grows to hold a field that lies behind.
+    #[inline]
+    pub(crate) fn cover(&mut self, field: &Field) {
+        if self.end == 0 {
+            self.at = field.start as u32;
+        }
+        self.end = field.end as u32;
     }
 
     /// Everything before the span's end.
@@ -71,7 +80,7 @@ impl Span {
 }
 
 /// Reads the field at `pos` of the message that ends at `end`, and steps over it. Groups are stepped over whole.
-#[inline]
+#[inline(always)]
 pub(crate) fn next_field(buf: &[u8], pos: &mut usize, end: usize) -> Result<Option<Field>, Fault> {
     let start = *pos;
     let buf = buf.get(..end).unwrap_or(buf);
@@ -79,11 +88,10 @@ pub(crate) fn next_field(buf: &[u8], pos: &mut usize, end: usize) -> Result<Opti
         return Ok(None);
     }
     // A fault lies inside the message it is about, also when what is wrong is that the bytes have ended.
-    let inside = |fault: Fault| Fault { offset: fault.offset.min(buf.len() - 1), ..fault };
-    read_field(buf, pos).map(Some).map_err(inside)
+    read_field(buf, pos).map(Some).map_err(|fault| fault.not_beyond(buf.len() - 1))
 }
 
-#[inline]
+#[inline(always)]
 fn read_field(buf: &[u8], pos: &mut usize) -> Result<Field, Fault> {
     let start = *pos;
     let (number, wire) = tag(buf, pos)?;
@@ -94,7 +102,7 @@ fn read_field(buf: &[u8], pos: &mut usize) -> Result<Field, Fault> {
             let len = varint(buf, pos)?;
             field.body = *pos;
             if len > (buf.len() - *pos) as u64 {
-                return Err(Fault { offset: at, what: What::Overrun(len) });
+                return Err(Fault::new(at, What::Overrun(len)));
             }
             *pos += len as usize;
         }
@@ -102,19 +110,19 @@ fn read_field(buf: &[u8], pos: &mut usize) -> Result<Field, Fault> {
         FIXED64 => field.value = u64::from_le_bytes(fixed(buf, pos)?),
         FIXED32 => field.value = u64::from(u32::from_le_bytes(fixed(buf, pos)?)),
         GROUP_START => skip_group(buf, pos, number)?,
-        GROUP_END => return Err(Fault { offset: start, what: What::Group }),
-        other => return Err(Fault { offset: start, what: What::WireType(other) }),
+        GROUP_END => return Err(Fault::new(start, What::Group)),
+        other => return Err(Fault::new(start, What::WireType(other))),
     }
     field.end = *pos;
     Ok(field)
 }
 
-#[inline]
+#[inline(always)]
 fn tag(buf: &[u8], pos: &mut usize) -> Result<(u32, u8), Fault> {
     let start = *pos;
     let key = varint(buf, pos)?;
     if key < 8 || key > u64::from(u32::MAX) {
-        return Err(Fault { offset: start, what: What::FieldNumber });
+        return Err(Fault::new(start, What::FieldNumber));
     }
     Ok(((key >> 3) as u32, (key & 7) as u8))
 }
@@ -129,7 +137,7 @@ pub(crate) fn number(buf: &[u8], pos: &mut usize, wire: u8) -> Result<u64, Fault
 }
 
 /// Reads the varint at `pos`.
-#[inline]
+#[inline(always)]
 pub(crate) fn varint(buf: &[u8], pos: &mut usize) -> Result<u64, Fault> {
     match buf.get(*pos) {
         Some(&byte) if byte < 0x80 => {
@@ -145,7 +153,7 @@ fn long_varint(buf: &[u8], pos: &mut usize) -> Result<u64, Fault> {
     let mut value = 0u64;
     for shift in (0..70).step_by(7) {
         let Some(&byte) = buf.get(*pos) else {
-            return Err(Fault { offset: start, what: What::Cut });
+            return Err(Fault::new(start, What::Cut));
         };
         *pos += 1;
         // The tenth byte has room for one bit only.
@@ -157,13 +165,13 @@ fn long_varint(buf: &[u8], pos: &mut usize) -> Result<u64, Fault> {
             return Ok(value);
         }
     }
-    Err(Fault { offset: start, what: What::LongVarint })
+    Err(Fault::new(start, What::LongVarint))
 }
 
 #[inline]
 fn fixed<const N: usize>(buf: &[u8], pos: &mut usize) -> Result<[u8; N], Fault> {
     let bytes = buf.get(*pos..).and_then(|rest| rest.first_chunk::<N>());
-    let bytes = bytes.ok_or(Fault { offset: *pos, what: What::Cut })?;
+    let bytes = bytes.ok_or_else(|| Fault::new(*pos, What::Cut))?;
     *pos += N;
     Ok(*bytes)
 }
@@ -175,14 +183,14 @@ fn skip_group(buf: &[u8], pos: &mut usize, number: u32) -> Result<(), Fault> {
     while let Some(&innermost) = open.last() {
         let start = *pos;
         if start >= buf.len() {
-            return Err(Fault { offset: start, what: What::Group });
+            return Err(Fault::new(start, What::Group));
         }
         let (number, wire) = tag(buf, pos)?;
         match wire {
-            GROUP_START if open.len() >= MAX_DEPTH => return Err(Fault { offset: start, what: What::Depth }),
+            GROUP_START if open.len() >= MAX_DEPTH => return Err(Fault::new(start, What::Depth)),
             GROUP_START => open.push(number),
             GROUP_END if number == innermost => drop(open.pop()),
-            GROUP_END => return Err(Fault { offset: start, what: What::Group }),
+            GROUP_END => return Err(Fault::new(start, What::Group)),
             _ => {
                 *pos = start;
                 next_field(buf, pos, buf.len())?;

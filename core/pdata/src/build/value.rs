@@ -39,8 +39,7 @@ impl Value<'_> {
 }
 
 fn any(value: Value<'_>, depth: usize) -> Result<AnyValue, Malformed> {
-    let too_deep = Fault { offset: 0, what: What::Depth };
-    let deeper = || depth.checked_sub(1).ok_or_else(|| too_deep.within("a value"));
+    let deeper = || depth.checked_sub(1).ok_or_else(|| Fault::new(0, What::Depth).within("a value"));
     Ok(match value {
         Value::Empty => AnyValue::Empty,
         Value::Str(text) => AnyValue::Str(text.to_owned()),

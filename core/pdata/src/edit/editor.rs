@@ -90,7 +90,7 @@ impl<'e> Editor<'e> {
         let buf = self.bytes(entry);
         let pair = find_key(buf, entry.pair).and_then(|(key, values)| {
             let text = std::str::from_utf8(key.of(buf));
-            let text = text.map_err(|_| Fault { offset: key.at as usize, what: What::Utf8 })?;
+            let text = text.map_err(|_| Fault::new(key.at as usize, What::Utf8))?;
             Ok((text, value_of(buf, entry.pair, values)?))
         });
         pair.map_err(|fault| fault.within("an attribute"))

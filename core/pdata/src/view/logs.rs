@@ -1,14 +1,17 @@
 //! Log records.
 
-use super::path::{ANY, Reader, bytes_of, fixed64_of, str_of, uint_of};
+use super::path::{Reader, bytes_of, fixed64_of, str_of, uint_of};
+use super::value::Values;
 use super::{Attributes, Message, Value};
 use crate::malformed::{Fault, Malformed};
-use crate::wire;
+use crate::wire::{self, Span};
 
 /// A log record. Times are nanoseconds since 1970, 0 when unknown.
 #[derive(Clone, Copy, Debug)]
 pub struct LogRecordView<'a> {
     reader: Reader<'a>,
+    /// Where the attributes are.
+    attributes: Span,
     /// When it happened.
     pub time: u64,
     /// When it was seen.
@@ -34,13 +37,14 @@ pub struct LogRecordView<'a> {
 impl<'a> LogRecordView<'a> {
     /// The record's attributes.
     pub fn attributes(&self) -> Attributes<'a> {
-        Attributes::new(self.reader.path(&[6]), "a log record's attribute")
+        Attributes::new(self.reader.narrow(self.attributes).path(&[6]), "a log record's attribute")
     }
 
     fn parse(reader: Reader<'a>) -> Result<Self, Fault> {
         let buf = reader.buf;
         let mut view = LogRecordView {
             reader,
+            attributes: Span::default(),
             time: 0,
             observed_time: 0,
             severity_number: 0,
@@ -53,17 +57,17 @@ impl<'a> LogRecordView<'a> {
             event_name: "",
         };
         let mut rest = reader;
-        let mut has_body = false;
+        let mut body = Values::None;
         while let Some(field) = rest.next()? {
             match field.number {
                 1 => view.time = fixed64_of(&field)?,
                 2 => view.severity_number = uint_of(&field)? as i32,
                 3 => view.severity_text = str_of(buf, &field)?,
-                5 => {
+                5 => body.note(&field)?,
+                6 => {
                     field.expect(wire::LEN)?;
-                    has_body = true;
+                    view.attributes.cover(&field);
                 }
-                6 => field.expect(wire::LEN)?,
                 7 => view.dropped_attributes_count = uint_of(&field)? as u32,
                 8 => {
                     field.expect(wire::FIXED32)?;
@@ -76,9 +80,7 @@ impl<'a> LogRecordView<'a> {
                 _ => {}
             }
         }
-        if has_body {
-            view.body = Value::read(reader.path(&[5, ANY]))?;
-        }
+        view.body = body.read(buf, reader.span, 5)?;
         Ok(view)
     }
 }

@@ -29,6 +29,11 @@ impl<'a> Reader<'a> {
     pub(crate) fn path(&self, numbers: &[u8]) -> Path<'a> {
         Path::new(self.buf, self.span, numbers)
     }
+
+    /// The same message without its fields outside of `span`: where the only fields of interest are in there.
+    pub(crate) fn narrow(&self, span: Span) -> Reader<'a> {
+        Reader::new(self.buf, span)
+    }
 }
 
 /// In a path: every field of that message.
@@ -76,6 +81,23 @@ impl<'a> Path<'a> {
     /// The next field at the end of the path; after a fault there is none.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<Result<Field, Fault>> {
+        if self.last > 0 {
+            return self.next_nested();
+        }
+        let number = u32::from(self.numbers[0]);
+        loop {
+            match self.spans[0].next(self.buf) {
+                Ok(Some(field)) if number == field.number || number == u32::from(ANY) => {
+                    return Some(Ok(field));
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => return None,
+                Err(fault) => return Some(Err(self.fail(fault))),
+            }
+        }
+    }
+
+    fn next_nested(&mut self) -> Option<Result<Field, Fault>> {
         loop {
             let at = self.at as usize;
             let number = u32::from(self.numbers[at]);
@@ -118,7 +140,7 @@ impl<'a> Path<'a> {
 /// The string in a field.
 pub(crate) fn str_of<'a>(buf: &'a [u8], field: &Field) -> Result<&'a str, Fault> {
     let bytes = bytes_of(buf, field)?;
-    std::str::from_utf8(bytes).map_err(|_| Fault { offset: field.body, what: What::Utf8 })
+    std::str::from_utf8(bytes).map_err(|_| Fault::new(field.body, What::Utf8))
 }
 
 /// The bytes in a field.

@@ -32,7 +32,10 @@ macro_rules! point {
         impl<'a> $type<'a> {
             /// The point's attributes.
             pub fn attributes(&self) -> Attributes<'a> {
-                Attributes::new(self.reader.path(&[$attributes]), concat!($words, "'s attribute"))
+                Attributes::new(
+                    self.reader.narrow(self.attributes).path(&[$attributes]),
+                    concat!($words, "'s attribute"),
+                )
             }
 
             /// Whether the point says that its series has no value now.
@@ -53,6 +56,8 @@ macro_rules! point {
 #[derive(Clone, Copy, Debug)]
 pub struct NumberPoint<'a> {
     reader: Reader<'a>,
+    /// Where the attributes are.
+    attributes: Span,
     /// What a cumulative value counts from.
     pub start_time: u64,
     /// When the value was taken.
@@ -67,14 +72,25 @@ point!(NumberPoint, 7, "a number point");
 
 impl<'a> NumberPoint<'a> {
     fn parse(reader: Reader<'a>) -> Result<Self, Fault> {
-        let mut view = NumberPoint { reader, start_time: 0, time: 0, value: None, flags: 0 };
+        let mut view = NumberPoint {
+            reader,
+            attributes: Span::default(),
+            start_time: 0,
+            time: 0,
+            value: None,
+            flags: 0,
+        };
         let mut rest = reader;
         while let Some(field) = rest.next()? {
             match field.number {
                 2 => view.start_time = fixed64_of(&field)?,
                 3 => view.time = fixed64_of(&field)?,
                 4 => view.value = Some(Number::Double(double_of(&field)?)),
-                5 | 7 => field.expect(wire::LEN)?,
+                7 => {
+                    field.expect(wire::LEN)?;
+                    view.attributes.cover(&field);
+                }
+                5 => field.expect(wire::LEN)?,
                 6 => view.value = Some(Number::Int(fixed64_of(&field)? as i64)),
                 8 => view.flags = uint_of(&field)? as u32,
                 _ => {}
@@ -88,6 +104,8 @@ impl<'a> NumberPoint<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct HistogramPoint<'a> {
     reader: Reader<'a>,
+    /// Where the attributes are.
+    attributes: Span,
     /// What the counts count from.
     pub start_time: u64,
     /// When they were taken.
@@ -110,6 +128,7 @@ impl<'a> HistogramPoint<'a> {
     fn parse(reader: Reader<'a>) -> Result<Self, Fault> {
         let mut view = HistogramPoint {
             reader,
+            attributes: Span::default(),
             start_time: 0,
             time: 0,
             count: 0,
@@ -125,7 +144,11 @@ impl<'a> HistogramPoint<'a> {
                 3 => view.time = fixed64_of(&field)?,
                 4 => view.count = fixed64_of(&field)?,
                 5 => view.sum = Some(double_of(&field)?),
-                8 | 9 => field.expect(wire::LEN)?,
+                9 => {
+                    field.expect(wire::LEN)?;
+                    view.attributes.cover(&field);
+                }
+                8 => field.expect(wire::LEN)?,
                 10 => view.flags = uint_of(&field)? as u32,
                 11 => view.min = Some(double_of(&field)?),
                 12 => view.max = Some(double_of(&field)?),
@@ -150,6 +173,8 @@ impl<'a> HistogramPoint<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct ExponentialHistogramPoint<'a> {
     reader: Reader<'a>,
+    /// Where the attributes are.
+    attributes: Span,
     /// What the counts count from.
     pub start_time: u64,
     /// When they were taken.
@@ -193,6 +218,7 @@ impl<'a> ExponentialHistogramPoint<'a> {
             |field| Buckets { offset: 0, counts: Counts::new(reader.path(&[field, 2]), wire::VARINT) };
         let mut view = ExponentialHistogramPoint {
             reader,
+            attributes: Span::default(),
             start_time: 0,
             time: 0,
             count: 0,
@@ -209,7 +235,11 @@ impl<'a> ExponentialHistogramPoint<'a> {
         let mut rest = reader;
         while let Some(field) = rest.next()? {
             match field.number {
-                1 | 11 => field.expect(wire::LEN)?,
+                1 => {
+                    field.expect(wire::LEN)?;
+                    view.attributes.cover(&field);
+                }
+                11 => field.expect(wire::LEN)?,
                 2 => view.start_time = fixed64_of(&field)?,
                 3 => view.time = fixed64_of(&field)?,
                 4 => view.count = fixed64_of(&field)?,
@@ -242,6 +272,8 @@ fn offset(mut buckets: Reader<'_>, offset: &mut i32) -> Result<(), Fault> {
 #[derive(Clone, Copy, Debug)]
 pub struct SummaryPoint<'a> {
     reader: Reader<'a>,
+    /// Where the attributes are.
+    attributes: Span,
     /// What count and sum count from.
     pub start_time: u64,
     /// When they were taken.
@@ -258,7 +290,15 @@ point!(SummaryPoint, 7, "a summary point");
 
 impl<'a> SummaryPoint<'a> {
     fn parse(reader: Reader<'a>) -> Result<Self, Fault> {
-        let mut view = SummaryPoint { reader, start_time: 0, time: 0, count: 0, sum: 0.0, flags: 0 };
+        let mut view = SummaryPoint {
+            reader,
+            attributes: Span::default(),
+            start_time: 0,
+            time: 0,
+            count: 0,
+            sum: 0.0,
+            flags: 0,
+        };
         let mut rest = reader;
         while let Some(field) = rest.next()? {
             match field.number {
@@ -266,7 +306,11 @@ impl<'a> SummaryPoint<'a> {
                 3 => view.time = fixed64_of(&field)?,
                 4 => view.count = fixed64_of(&field)?,
                 5 => view.sum = double_of(&field)?,
-                6 | 7 => field.expect(wire::LEN)?,
+                7 => {
+                    field.expect(wire::LEN)?;
+                    view.attributes.cover(&field);
+                }
+                6 => field.expect(wire::LEN)?,
                 8 => view.flags = uint_of(&field)? as u32,
                 _ => {}
             }

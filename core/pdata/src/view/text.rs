@@ -58,8 +58,7 @@ fn json(value: Value<'_>, out: &mut String, depth: usize) -> Result<(), Malforme
 }
 
 fn deeper(depth: usize) -> Result<usize, Malformed> {
-    let fault = Fault { offset: 0, what: What::Depth };
-    if depth < MAX_DEPTH { Ok(depth + 1) } else { Err(fault.within("a value")) }
+    if depth < MAX_DEPTH { Ok(depth + 1) } else { Err(Fault::new(0, What::Depth).within("a value")) }
 }
 
 fn list(array: Array<'_>, out: &mut String, depth: usize) -> Result<(), Malformed> {

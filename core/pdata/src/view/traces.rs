@@ -3,12 +3,14 @@
 use super::path::{Reader, bytes_of, fixed64_of, str_of, uint_of};
 use super::{Attributes, Message, Messages};
 use crate::malformed::{Fault, Malformed};
-use crate::wire;
+use crate::wire::{self, Span};
 
 /// A span. Times are nanoseconds since 1970.
 #[derive(Clone, Copy, Debug)]
 pub struct SpanView<'a> {
     reader: Reader<'a>,
+    /// Where the attributes are.
+    attributes: Span,
     /// 16 bytes.
     pub trace_id: &'a [u8],
     /// 8 bytes.
@@ -42,7 +44,7 @@ pub struct SpanView<'a> {
 impl<'a> SpanView<'a> {
     /// The span's attributes.
     pub fn attributes(&self) -> Attributes<'a> {
-        Attributes::new(self.reader.path(&[9]), "a span's attribute")
+        Attributes::new(self.reader.narrow(self.attributes).path(&[9]), "a span's attribute")
     }
 
     /// What happened during the span.
@@ -59,6 +61,7 @@ impl<'a> SpanView<'a> {
         let buf = reader.buf;
         let mut view = SpanView {
             reader,
+            attributes: Span::default(),
             trace_id: &[],
             span_id: &[],
             trace_state: "",
@@ -85,7 +88,11 @@ impl<'a> SpanView<'a> {
                 6 => view.kind = uint_of(&field)? as i32,
                 7 => view.start_time = fixed64_of(&field)?,
                 8 => view.end_time = fixed64_of(&field)?,
-                9 | 11 | 13 => field.expect(wire::LEN)?,
+                9 => {
+                    field.expect(wire::LEN)?;
+                    view.attributes.cover(&field);
+                }
+                11 | 13 => field.expect(wire::LEN)?,
                 10 => view.dropped_attributes_count = uint_of(&field)? as u32,
                 12 => view.dropped_events_count = uint_of(&field)? as u32,
                 14 => view.dropped_links_count = uint_of(&field)? as u32,

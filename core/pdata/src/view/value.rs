@@ -2,7 +2,7 @@
 
 use super::path::{ANY, Path, bytes_of, double_of, str_of, uint_of};
 use crate::malformed::{Fault, Malformed, What};
-use crate::wire::{self, Span};
+use crate::wire::{self, Field, Span};
 
 /// A value, borrowed from the request.
 #[derive(Clone, Copy, Debug)]
@@ -156,7 +156,7 @@ impl<'a> Iterator for Attributes<'a> {
     }
 }
 
-/// Where the `value` fields of a KeyValue are.
+/// Where the AnyValue fields of a message are.
 #[derive(Clone, Copy)]
 pub(crate) enum Values {
     None,
@@ -164,12 +164,34 @@ pub(crate) enum Values {
     Several,
 }
 
+impl Values {
+    /// Notes a field that holds the value or a part of it.
+    #[inline]
+    pub(crate) fn note(&mut self, field: &Field) -> Result<(), Fault> {
+        field.expect(wire::LEN)?;
+        *self = if let Values::None = self { Values::One(field.span()) } else { Values::Several };
+        Ok(())
+    }
+
+    /// The value in the fields `number` of the message `span`.
+    #[inline]
+    pub(crate) fn read(self, buf: &[u8], span: Span, number: u8) -> Result<Value<'_>, Fault> {
+        match self {
+            Values::None => Ok(Value::Empty),
+            Values::One(value) => {
+                scalar(buf, value).unwrap_or_else(|| Value::read(Path::new(buf, value, &[ANY])))
+            }
+            Values::Several => Value::read(Path::new(buf, span, &[number, ANY])),
+        }
+    }
+}
+
 /// The key of a KeyValue, and where its value is.
 #[inline]
 pub(crate) fn key_of(buf: &[u8], span: Span) -> Result<(&str, Values), Fault> {
     let (key, values) = find_key(buf, span)?;
     let text = std::str::from_utf8(key.of(buf));
-    let text = text.map_err(|_| Fault { offset: key.at as usize, what: What::Utf8 })?;
+    let text = text.map_err(|_| Fault::new(key.at as usize, What::Utf8))?;
     Ok((text, values))
 }
 
@@ -184,8 +206,7 @@ pub(crate) fn find_key(buf: &[u8], mut span: Span) -> Result<(Span, Values), Fau
                 key = field.span();
             }
             2 => {
-                field.expect(wire::LEN)?;
-                values = if let Values::None = values { Values::One(field.span()) } else { Values::Several };
+                values.note(&field)?;
             }
             _ => {}
         }
@@ -193,12 +214,22 @@ pub(crate) fn find_key(buf: &[u8], mut span: Span) -> Result<(Span, Values), Fau
     Ok((key, values))
 }
 
+/// The value of an AnyValue that has one field and that a scalar: nearly all of them.
+#[inline]
+fn scalar(buf: &[u8], mut span: Span) -> Option<Result<Value<'_>, Fault>> {
+    let field = span.next(buf).ok()??;
+    let value = match field.number {
+        1 => str_of(buf, &field).map(Value::Str),
+        2 => uint_of(&field).map(|bits| Value::Bool(bits != 0)),
+        3 => uint_of(&field).map(|bits| Value::Int(bits as i64)),
+        4 => double_of(&field).map(Value::Double),
+        _ => return None,
+    };
+    (span.at == span.end).then_some(value)
+}
+
 /// The value of the KeyValue `span`.
 #[inline]
 pub(crate) fn value_of(buf: &[u8], span: Span, values: Values) -> Result<Value<'_>, Fault> {
-    match values {
-        Values::None => Ok(Value::Empty),
-        Values::One(value) => Value::read(Path::new(buf, value, &[ANY])),
-        Values::Several => Value::read(Path::new(buf, span, &[2, ANY])),
-    }
+    values.read(buf, span, 2)
 }

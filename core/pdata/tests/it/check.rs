@@ -72,7 +72,7 @@ fn a_request_of_a_hundred_thousand_records_is_counted() {
 
 fn fault(bytes: &[u8]) -> (usize, What, String) {
     let error = check(Signal::Metrics, bytes).unwrap_err();
-    (error.offset, error.what, error.place.into_owned())
+    (error.offset(), error.what(), error.place().to_owned())
 }
 
 #[test]
@@ -124,6 +124,6 @@ fn a_known_field_with_another_wire_type_is_refused_and_an_unknown_one_is_not() {
 fn groups_nested_too_deep_are_refused() {
     let nested = |n: usize| [[0x9b, 0x06].repeat(n), [0x9c, 0x06].repeat(n)].concat();
     assert_eq!(check(Signal::Logs, &nested(100)), Ok(0));
-    assert_eq!(check(Signal::Logs, &nested(101)).unwrap_err().what, What::Depth);
-    assert_eq!(check(Signal::Logs, &nested(1_000_000)).unwrap_err().what, What::Depth);
+    assert_eq!(check(Signal::Logs, &nested(101)).unwrap_err().what(), What::Depth);
+    assert_eq!(check(Signal::Logs, &nested(1_000_000)).unwrap_err().what(), What::Depth);
 }

@@ -74,7 +74,7 @@ fn a_piece_that_is_one_run_of_resources_shares_the_old_bytes() {
 #[test]
 fn a_malformed_request_is_refused() {
     let error = split(Signal::Logs, &Bytes::from_static(&[0x0a, 9]), Limit::Items(1)).unwrap_err();
-    assert_eq!(error.offset, 1);
+    assert_eq!(error.offset(), 1);
 }
 
 /// One ResourceLogs with a schema_url of `header` bytes and `records` empty records.
