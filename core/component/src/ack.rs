@@ -18,9 +18,12 @@ pub fn abandoned_acks() -> u64 {
 pub struct Ack(Option<Inner>);
 
 enum Inner {
-    Source(Box<dyn FnOnce(Outcome) + Send>),
+    Source(Box<dyn FnOnce(Outcome) + Send>, Option<Warn>),
     Child(Arc<Family>),
 }
+
+/// Told of a refusal before the outcome.
+type Warn = Box<dyn Fn(&Outcome) + Send>;
 
 /// The children of one ack: the last to settle settles the parent with the worst of all.
 struct Family {
@@ -31,7 +34,16 @@ struct Family {
 impl Ack {
     /// An ack whose outcome goes to `settle`.
     pub fn new(settle: impl FnOnce(Outcome) + Send + 'static) -> Self {
-        Ack(Some(Inner::Source(Box::new(settle))))
+        Ack(Some(Inner::Source(Box::new(settle), None)))
+    }
+
+    /// An ack whose outcome goes to `settle`, and whose source need not wait for the slowest branch to know that
+    /// another has refused: `warn` hears that at once, and must return at once. The outcome follows all the same.
+    pub fn warning(
+        settle: impl FnOnce(Outcome) + Send + 'static,
+        warn: impl Fn(&Outcome) + Send + 'static,
+    ) -> Self {
+        Ack(Some(Inner::Source(Box::new(settle), Some(Box::new(warn)))))
     }
 
     /// For parts without a source: whatever becomes of them, nobody asks.
@@ -69,28 +81,39 @@ impl Ack {
         }
     }
 
-    /// An ack that lets `watch` see the outcome on its way to the source.
-    pub fn watched(self, watch: impl FnOnce(&Outcome) + Send + 'static) -> Ack {
-        Ack::new(move |outcome| {
-            watch(&outcome);
-            self.settle(outcome);
-        })
+    /// Tells the source what one branch has come to, while others are under way.
+    fn warn(&self, outcome: &Outcome) {
+        match &self.0 {
+            Some(Inner::Source(_, Some(warn))) => warn(outcome),
+            Some(Inner::Child(family)) => family.warn(outcome),
+            Some(Inner::Source(_, None)) | None => {}
+        }
     }
 
     fn finish(&mut self, outcome: Outcome) {
         match self.0.take() {
             None => {}
-            Some(Inner::Source(settle)) => settle(outcome),
+            Some(Inner::Source(settle, _)) => settle(outcome),
             Some(Inner::Child(family)) => family.settle(outcome),
         }
     }
 }
 
 impl Family {
+    fn warn(&self, outcome: &Outcome) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(parent) = &state.1 {
+            parent.warn(outcome);
+        }
+    }
+
     fn settle(&self, outcome: Outcome) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let worst = std::mem::replace(&mut state.0, Outcome::Delivered).worst(outcome);
         if self.unsettled.fetch_sub(1, Ordering::AcqRel) > 1 {
+            if let (false, Some(parent)) = (worst == Outcome::Delivered, &state.1) {
+                parent.warn(&worst);
+            }
             state.0 = worst;
             return;
         }
@@ -160,6 +183,27 @@ mod tests {
             }
         }
         assert_eq!(*seen.lock().unwrap(), vec![Outcome::retry(Reason::QueueFull)]);
+    }
+
+    #[test]
+    fn a_source_that_asked_is_warned_of_a_refusal_while_other_branches_are_under_way() {
+        let warned = Arc::new(Mutex::new(Vec::new()));
+        let (into, heard) = (warned.clone(), Arc::new(Mutex::new(Vec::new())));
+        let outcomes = heard.clone();
+        let source = Ack::warning(
+            move |o| outcomes.lock().unwrap().push(o),
+            move |o| into.lock().unwrap().push(o.clone()),
+        );
+        let mut children = source.split(2);
+        let (slow, split) = (children.pop().unwrap(), children.pop().unwrap());
+        let mut grandchildren = split.split(2);
+        grandchildren.pop().unwrap().settle(Outcome::Delivered);
+        assert!(warned.lock().unwrap().is_empty(), "a delivery is no warning");
+        grandchildren.pop().unwrap().settle(Outcome::retry(Reason::QueueFull));
+        assert_eq!(*warned.lock().unwrap(), vec![Outcome::retry(Reason::QueueFull)]);
+        assert!(heard.lock().unwrap().is_empty(), "the outcome waits for the slow branch");
+        slow.settle(Outcome::Delivered);
+        assert_eq!(*heard.lock().unwrap(), vec![Outcome::retry(Reason::QueueFull)]);
     }
 
     #[test]

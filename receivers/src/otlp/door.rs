@@ -1,6 +1,7 @@
 //! One request from body to answer.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use futures_util::future::BoxFuture;
 use streamgauge_component::{
@@ -63,18 +64,35 @@ impl Door {
             }
         };
         let (tell, mut told) = oneshot::channel();
+        let refusal = Arc::new(OnceLock::new());
         let host = self.host.clone();
-        let ack = Ack::new(move |outcome| {
-            // Nobody listens any more: the client has had its answer, or is gone.
-            if let Err(outcome) = tell.send(outcome) {
-                came_back(&host, signal, &outcome, items, "none");
-            }
-        });
+        let answered = Arc::new(AtomicBool::new(false));
+        let (warned, counted) = (refusal.clone(), answered.clone());
+        let ack = Ack::warning(
+            move |outcome| {
+                // Nobody listens any more: the client has had its answer, or is gone.
+                if let Err(outcome) = tell.send(outcome)
+                    && !counted.load(Ordering::Relaxed)
+                {
+                    came_back(&host, signal, &outcome, items, "none");
+                }
+            },
+            // One branch has refused while others are under way: the client is not kept in good faith.
+            move |outcome| {
+                let _ = warned.set(outcome.clone());
+            },
+        );
         let context = Arc::new(self.context(&request));
         outlet.consume(Batch::of(signal, context, Part { bytes: request.body, items, ack })).await;
         let outcome = match (told.try_recv(), self.wait_for) {
             (Ok(outcome), _) => outcome,
-            (Err(_), WaitFor::Accepted) => return answer::TAKEN,
+            (Err(_), WaitFor::Accepted) => match refusal.get() {
+                Some(outcome) => {
+                    answered.store(true, Ordering::Relaxed);
+                    outcome.clone()
+                }
+                None => return answer::TAKEN,
+            },
             (Err(_), WaitFor::Delivered) => {
                 let told = async { told.await.unwrap_or(Outcome::retry(Reason::Abandoned)) };
                 match timeout {

@@ -80,7 +80,7 @@ impl Recorder {
     /// server's clock is too coarse to tell, after the last round.
     pub(crate) fn restarted(&mut self, start: u64) {
         let first = self.process_start == 0;
-        self.process_start = if first { start } else { start.max(self.before) };
+        self.process_start = if first { start } else { start.max(self.before + 1) };
         self.stats_start = self.process_start;
         let metrics = &self.metrics;
         self.series.retain(
