@@ -63,7 +63,7 @@ fn a_new_process_moves_every_start_but_never_before_the_last_round() {
         fill(r);
     });
     assert_eq!(first, ["stats{a}=1 since 10", "process{}=1 since 10"]);
-    for (claimed, start) in [(150, 150), (90, 100)] {
+    for (claimed, start) in [(150, 150), (90, 101)] {
         let mut recorder = super::tests::recorder();
         round(&mut recorder, 100, |r| {
             r.restarted(10);
