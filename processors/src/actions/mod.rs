@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use regex::Regex;
 use streamgauge_component::{Context, Host, Instrument, InstrumentKind};
+use streamgauge_pdata::Malformed;
 use streamgauge_pdata::build::{EncodedValue, ToValue};
 use streamgauge_pdata::edit::Editor;
 use streamgauge_pdata::view::Value;
@@ -100,10 +101,11 @@ impl Actions {
                 }
                 Step::Hash { key, pattern } => {
                     if let Some(key) = key {
-                        hash(key, attributes);
+                        attributes.update_where(|other| other == key, hash);
                     }
-                    let keys = pattern.as_ref().map(|pattern| matching(pattern, attributes));
-                    keys.iter().flatten().for_each(|key| hash(key, attributes));
+                    if let Some(pattern) = pattern {
+                        attributes.update_where(|key| pattern.is_match(key), hash);
+                    }
                 }
                 Step::Extract { key, pattern } => extract(key, pattern, attributes),
                 Step::Convert { key, to } => convert::convert(key, *to, attributes),
@@ -165,27 +167,19 @@ fn keep(value: Option<impl ToValue>, scratch: &mut EncodedValue) -> bool {
     value.map(|value| scratch.set(value)).is_some()
 }
 
-fn matching(pattern: &Regex, attributes: &Editor<'_>) -> Vec<String> {
-    let keys = attributes.iter().flatten().map(|(key, _)| key);
-    keys.filter(|key| pattern.is_match(key)).map(str::to_owned).collect()
-}
-
-/// Puts the SHA-256 of a value in its place, in hexadecimal. Numbers are hashed as 8 bytes, the lowest first, truth
-/// values as one; what has no bytes becomes the empty string, as in the Collector.
-fn hash(key: &str, attributes: &mut Editor<'_>) {
-    let digest = |bytes: &[u8]| ring::digest::digest(&ring::digest::SHA256, bytes);
-    let digest = match attributes.get(key) {
-        Ok(Some(Value::Str(text))) if !text.is_empty() => Some(digest(text.as_bytes())),
-        Ok(Some(Value::Bool(bool))) => Some(digest(&[u8::from(bool)])),
-        Ok(Some(Value::Int(number))) => Some(digest(&number.to_le_bytes())),
-        Ok(Some(Value::Double(number))) => Some(digest(&number.to_le_bytes())),
-        Ok(None) => return,
+/// The SHA-256 of a value in hexadecimal. Numbers are hashed as 8 bytes, the lowest first, truth values as one; what has
+/// no bytes becomes the empty string, as in the Collector.
+fn hash(value: Result<Value<'_>, Malformed>) -> String {
+    let digest = |bytes: &[u8]| Some(ring::digest::digest(&ring::digest::SHA256, bytes));
+    let digest = match value {
+        Ok(Value::Str(text)) if !text.is_empty() => digest(text.as_bytes()),
+        Ok(Value::Bool(bool)) => digest(&[u8::from(bool)]),
+        Ok(Value::Int(number)) => digest(&number.to_le_bytes()),
+        Ok(Value::Double(number)) => digest(&number.to_le_bytes()),
         // Lists, an empty string, or a value that cannot be read: whatever it was must not pass in the clear.
         _ => None,
     };
-    let hex: String =
-        digest.iter().flat_map(|digest| digest.as_ref()).map(|byte| format!("{byte:02x}")).collect();
-    attributes.update(key, hex);
+    digest.iter().flat_map(|digest| digest.as_ref()).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Sets an attribute for every named group of the pattern, when it matches a string.

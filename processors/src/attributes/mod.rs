@@ -16,10 +16,9 @@ use streamgauge_component::{
     Batch, ComponentError, ConfigType, Context, Create, Description, Instrument, Out, Part, Processor,
     ProcessorFactory, Reason, Signal, Stability,
 };
-use streamgauge_pdata::Malformed;
 use streamgauge_pdata::build::EncodedValue;
 use streamgauge_pdata::edit::{
-    Editor, Headers, Record, RecordEditor, ResourceHeader, ScopeHeader, edit_records,
+    Editor, Headers, Record, RecordEditor, ResourceHeader, ScopeHeader, Unread, edit_records,
 };
 use streamgauge_pdata::view::MetricView;
 
@@ -116,17 +115,20 @@ impl Changer<'_> {
 }
 
 impl Headers for Changer<'_> {
-    fn resource(&mut self, resource: Result<ResourceHeader<'_>, Malformed>) {
+    fn resource(&mut self, resource: Unread<'_, ResourceHeader<'_>>) {
+        let resource = resource.read();
         self.each(|matcher, seen| {
             seen.resource = resource.as_ref().is_ok_and(|resource| matcher.resource(resource))
         });
     }
 
-    fn scope(&mut self, scope: Result<ScopeHeader<'_>, Malformed>) {
+    fn scope(&mut self, scope: Unread<'_, ScopeHeader<'_>>) {
+        let scope = scope.read();
         self.each(|matcher, seen| seen.scope = scope.as_ref().is_ok_and(|scope| matcher.scope(scope)));
     }
 
-    fn metric(&mut self, metric: Result<MetricView<'_>, Malformed>) {
+    fn metric(&mut self, metric: Unread<'_, MetricView<'_>>) {
+        let metric = metric.read();
         self.each(|matcher, seen| seen.metric = metric.as_ref().is_ok_and(|metric| matcher.metric(metric)));
     }
 }

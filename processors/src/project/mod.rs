@@ -3,7 +3,8 @@
 //! The first rule that matches gives the value of a resource attribute, `project.id`. Where records of one resource
 //! belong to different projects, the resource is split: each project gets its own copy with its records.
 //!
-//! Data passes through with its acks; nothing is held. A request that is malformed at a border is rejected.
+//! Data passes through with its acks; nothing is held. A request that is malformed at a border, or in a
+//! resource's attributes, is rejected: nothing passes without a project.
 
 mod config;
 mod rules;
@@ -53,6 +54,13 @@ impl Processor for ProjectProcessor {
         let mut finder = Finder::new(&self.rules, &context);
         for part in std::mem::take(&mut batch.parts) {
             match regroup(signal, &part.bytes, &self.attribute, &self.rules.default, &mut finder) {
+                Ok(edited) if edited.broken > 0 => {
+                    out.reject(
+                        part,
+                        Reason::Malformed,
+                        "the attributes of a resource are malformed: it can have no project",
+                    );
+                }
                 Ok(edited) => batch.parts.push(Part { bytes: edited.bytes, ..part }),
                 Err(error) => out.reject(part, Reason::Malformed, error.to_string()),
             }

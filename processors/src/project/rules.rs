@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use regex::Regex;
 use streamgauge_component::Context;
-use streamgauge_pdata::edit::{Headers, Record, ResourceHeader};
+use streamgauge_pdata::edit::{Headers, Record, ResourceHeader, Unread};
 use streamgauge_pdata::view::Value;
 use streamgauge_pdata::{Grouper, Malformed};
 
@@ -101,8 +101,8 @@ impl<'r> Finder<'r> {
 }
 
 impl Headers for Finder<'_> {
-    fn resource(&mut self, resource: Result<ResourceHeader<'_>, Malformed>) {
-        self.fix(resource.ok().as_ref());
+    fn resource(&mut self, resource: Unread<'_, ResourceHeader<'_>>) {
+        self.fix(resource.read().ok().as_ref());
     }
 }
 

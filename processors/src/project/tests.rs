@@ -107,10 +107,15 @@ fn a_request_that_has_its_project_already_is_passed_on_as_it_is() {
 }
 
 #[test]
-fn a_malformed_request_is_rejected() {
-    let source = Source::new();
-    assert!(start("").process(source.batch(Signal::Metrics, vec![0x0a, 9], 1)).is_empty());
-    assert!(matches!(&source.outcomes()[0], Some(Outcome::Rejected { reason: Reason::Malformed, .. })));
+fn a_request_that_can_have_no_project_is_rejected() {
+    // A field that goes beyond the end; a resource whose attribute does, above a point.
+    let point = [0x12, 6, 0x12, 4, 0x2a, 2, 0x0a, 0];
+    let resource = [&[0x0a, 13, 0x0a, 3, 0x0a, 1, 0x0a][..], &point].concat();
+    for request in [vec![0x0a, 9], resource] {
+        let source = Source::new();
+        assert!(start("").process(source.batch(Signal::Metrics, request, 1)).is_empty());
+        assert!(matches!(&source.outcomes()[0], Some(Outcome::Rejected { reason: Reason::Malformed, .. })));
+    }
 }
 
 #[test]

@@ -131,25 +131,39 @@ impl<'e> Editor<'e> {
 
     /// Takes an attribute away. Tells whether it was there.
     pub fn remove(&mut self, key: &str) -> bool {
-        let mut found = false;
-        while let Some(at) = self.find(key) {
-            self.remove_at(at);
-            found = true;
-        }
-        found
+        self.remove_where(|other| other == key) > 0
     }
 
     /// Takes away the attributes whose key is chosen. Tells how many.
     pub fn remove_where(&mut self, mut chosen: impl FnMut(&str) -> bool) -> usize {
         let mut removed = 0;
         for at in 0..self.entries.len() {
-            let Some(entry) = self.entries.get(at).filter(|entry| !entry.removed) else { continue };
-            if std::str::from_utf8(entry.key.of(self.bytes(entry))).is_ok_and(&mut chosen) {
+            if self.key_at(at).is_some_and(&mut chosen) {
                 self.remove_at(at);
                 removed += 1;
             }
         }
         removed
+    }
+
+    /// Gives the attributes whose key is chosen the value that `change` makes of theirs, which is an error where it
+    /// cannot be read. Keys that come twice are changed twice.
+    pub fn update_where<V: ToValue>(
+        &mut self,
+        mut chosen: impl FnMut(&str) -> bool,
+        mut change: impl FnMut(Result<Value<'_>, Malformed>) -> V,
+    ) {
+        for at in 0..self.entries.len() {
+            let Some(key) = self.key_at(at).filter(|key| chosen(key)).map(str::to_owned) else { continue };
+            let Some(entry) = self.entries.get(at) else { continue };
+            let value = change(self.read(entry).map(|(_, value)| value));
+            self.replace(at, &key, &value);
+        }
+    }
+
+    fn key_at(&self, at: usize) -> Option<&str> {
+        let entry = self.entries.get(at).filter(|entry| !entry.removed)?;
+        std::str::from_utf8(entry.key.of(self.bytes(entry))).ok()
     }
 
     fn remove_at(&mut self, at: usize) {
@@ -160,41 +174,44 @@ impl<'e> Editor<'e> {
     }
 
     fn put(&mut self, at: Option<usize>, key: &str, value: &impl ToValue) {
-        let start = self.arena.len();
-        put_pair(self.arena, self.number, key, value);
-        let (end, mut pos) = (self.arena.len(), start);
-        let Ok(Some(field)) = wire::next_field(self.arena, &mut pos, end) else { return };
-        let Ok((key_span, _)) = find_key(self.arena, field.span()) else { return };
-        let mut entry = Entry {
-            old: None,
-            new: true,
-            removed: false,
-            field: start..end,
-            pair: field.span(),
-            key: key_span,
-        };
         let Some(at) = at else {
-            self.entries.push(entry);
-            self.changed = true;
+            if let Some(entry) = self.encode(key, value) {
+                self.entries.push(entry);
+                self.changed = true;
+            }
             return;
         };
         // Later ones under the same key give way.
         for other in at + 1..self.entries.len() {
-            let same = |entry: &&Entry| !entry.removed && entry.key.of(self.bytes(entry)) == key.as_bytes();
-            if self.entries.get(other).filter(same).is_some() {
+            if self.key_at(other) == Some(key) {
                 self.remove_at(other);
             }
         }
-        let Some(place) = self.entries.get(at) else { return };
-        if place.pair.of(self.bytes(place)) == field.span().of(self.arena) {
-            self.arena.truncate(start);
+        self.replace(at, key, value);
+    }
+
+    /// Puts an attribute in the place of another, unless that is the same.
+    fn replace(&mut self, at: usize, key: &str, value: &impl ToValue) {
+        let (Some(mut new), Some(old)) = (self.encode(key, value), self.entries.get(at)) else { return };
+        if old.pair.of(self.bytes(old)) == new.pair.of(self.arena) {
+            self.arena.truncate(new.field.start);
             return;
         }
-        entry.old = place.old.clone();
+        new.old = old.old.clone();
         if let Some(place) = self.entries.get_mut(at) {
-            *place = entry;
+            *place = new;
             self.changed = true;
         }
+    }
+
+    /// Encodes an attribute at the end of the arena.
+    fn encode(&mut self, key: &str, value: &impl ToValue) -> Option<Entry> {
+        let start = self.arena.len();
+        put_pair(self.arena, self.number, key, value);
+        let (end, mut pos) = (self.arena.len(), start);
+        let pair = wire::next_field(self.arena, &mut pos, end).ok()??.span();
+        let (key, _) = find_key(self.arena, pair).ok()?;
+        Some(Entry { old: None, new: true, removed: false, field: start..end, pair, key })
     }
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 pub use editor::Editor;
 pub(crate) use editor::Entry;
 pub(crate) use records::announce;
-pub use records::{Headers, Record, RecordEditor, ResourceHeader, ScopeHeader, edit_records};
+pub use records::{Headers, Record, RecordEditor, ResourceHeader, ScopeHeader, Unread, edit_records};
 
 use crate::check::{is_child, locate};
 use crate::malformed::{Fault, Malformed};

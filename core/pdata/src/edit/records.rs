@@ -1,5 +1,7 @@
 //! Changing the attributes of spans, log records and data points.
 
+use std::marker::PhantomData;
+
 use bytes::Bytes;
 
 use super::{Edited, Editor, Outcome, Splice};
@@ -16,14 +18,31 @@ pub type ResourceHeader<'a> = ResourceView<'a, ()>;
 /// A scope without its records.
 pub type ScopeHeader<'a> = ScopeView<'a, ()>;
 
-/// Hears, before the records, what they are under. What is broken there comes as the error.
+/// Hears, before the records, what they are under.
 pub trait Headers {
     /// The records that follow are under this resource.
-    fn resource(&mut self, _resource: Result<ResourceHeader<'_>, Malformed>) {}
+    fn resource(&mut self, _resource: Unread<'_, ResourceHeader<'_>>) {}
     /// The records that follow are under this scope.
-    fn scope(&mut self, _scope: Result<ScopeHeader<'_>, Malformed>) {}
+    fn scope(&mut self, _scope: Unread<'_, ScopeHeader<'_>>) {}
     /// The data points that follow are of this metric.
-    fn metric(&mut self, _metric: Result<MetricView<'_>, Malformed>) {}
+    fn metric(&mut self, _metric: Unread<'_, MetricView<'_>>) {}
+}
+
+/// A message that costs nothing before it is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Unread<'a, M> {
+    reader: Reader<'a>,
+    of: PhantomData<M>,
+}
+
+impl<'a, M: Message<'a>> Unread<'a, M> {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// What is malformed in it.
+    pub fn read(self) -> Result<M, Malformed> {
+        M::read(self.reader)
+    }
 }
 
 /// Changes the attributes of records.
@@ -141,10 +160,10 @@ pub(crate) fn announce(signal: Signal, level: &Level, buf: &[u8], field: &Field,
     let reader = Reader::new(buf, field.span());
     let request = signal.request();
     if std::ptr::eq(level, request) {
-        to.resource(Message::read(reader));
+        to.resource(Unread { reader, of: PhantomData });
     } else if request.below.is_some_and(|resource| std::ptr::eq(level, resource)) {
-        to.scope(Message::read(reader));
+        to.scope(Unread { reader, of: PhantomData });
     } else if level.below.is_some_and(|below| below.exclusive) {
-        to.metric(Message::read(reader));
+        to.metric(Unread { reader, of: PhantomData });
     }
 }

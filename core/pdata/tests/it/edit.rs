@@ -1,10 +1,10 @@
 use bytes::Bytes;
 use opentelemetry_proto::tonic::common::v1::{AnyValue as P, KeyValue, any_value::Value as V};
 use proptest::prelude::*;
+use streamgauge_pdata::Signal;
 use streamgauge_pdata::build::{AnyValue, EncodedValue, LogsBuilder};
 use streamgauge_pdata::edit::*;
 use streamgauge_pdata::view::{LogsView, Value};
-use streamgauge_pdata::{Malformed, Signal};
 
 use crate::decoded::Decoded;
 use crate::sample::Gen;
@@ -203,12 +203,12 @@ fn an_editor_hears_the_headers_before_the_records_under_them() {
     #[derive(Default)]
     struct Listen(Vec<String>);
     impl Headers for Listen {
-        fn resource(&mut self, resource: Result<ResourceHeader<'_>, Malformed>) {
-            let name = resource.unwrap().attributes().get("name").unwrap();
+        fn resource(&mut self, resource: Unread<'_, ResourceHeader<'_>>) {
+            let name = resource.read().unwrap().attributes().get("name").unwrap();
             self.0.push(format!("resource {}", name.and_then(|v| v.as_str()).unwrap_or("?")));
         }
-        fn scope(&mut self, scope: Result<ScopeHeader<'_>, Malformed>) {
-            self.0.push(format!("scope {}", scope.unwrap().name));
+        fn scope(&mut self, scope: Unread<'_, ScopeHeader<'_>>) {
+            self.0.push(format!("scope {}", scope.read().unwrap().name));
         }
     }
     impl RecordEditor for Listen {
@@ -232,4 +232,22 @@ fn an_editor_hears_the_headers_before_the_records_under_them() {
     let edited = edit_records(Signal::Logs, &request, &mut listen).unwrap();
     assert_eq!(listen.0, ["resource r", "scope s", "record e", "x1", "y"]);
     assert_eq!(edited.changed, 1);
+}
+
+#[test]
+fn all_attributes_of_one_key_are_removed_or_changed_in_one_pass() {
+    let request = one_record(|b| {
+        let twice: Vec<(&str, i64)> =
+            (0..100_000).map(|n| (if n % 2 == 0 { "even" } else { "odd" }, n)).collect();
+        b.resource(twice).scope("", "").record(1);
+    });
+    let edited = edit_resources(Signal::Logs, &request, |r| {
+        assert!(r.remove("even"));
+        assert!(!r.remove("even"));
+        r.update_where(|key| key == "odd", |value| matches!(value, Ok(Value::Int(_))));
+    });
+    let bytes = edited.unwrap().bytes;
+    let resource = LogsView::new(&bytes).resources().next().unwrap().unwrap();
+    assert_eq!(resource.attributes().count(), 50_000);
+    assert!(resource.attributes().all(|pair| matches!(pair, Ok(("odd", Value::Bool(true))))));
 }

@@ -108,3 +108,22 @@ fn a_hundred_thousand_records_in_one_scope_are_split() {
     assert_eq!(pieces.len(), 13);
     assert_eq!(pieces[12].items, 100_000 - 12 * 8192);
 }
+
+#[test]
+fn the_members_of_a_metrics_oneof_keep_what_they_share_when_they_are_split() {
+    // Sum{1 point}, Gauge{1 point}, Sum{2 points}, Sum{temporality 2, 1 point}: the last three points are live.
+    let point = |n: u8| vec![0x0a, 9, 3 << 3 | 1, n, 0, 0, 0, 0, 0, 0, 0];
+    let nested = |tag: u8, inside: &[u8]| [&[tag, inside.len() as u8][..], inside].concat();
+    let sum = |inside: &[u8]| nested(7 << 3 | 2, inside);
+    let data = [
+        sum(&point(1)),
+        nested(5 << 3 | 2, &point(2)),
+        sum(&[point(3), point(4)].concat()),
+        sum(&[vec![2 << 3, 2], point(5)].concat()),
+    ];
+    let request = Bytes::from(nested(0x0a, &nested(0x12, &nested(0x12, &data.concat()))));
+    let whole = Piece { bytes: request.clone(), items: 3 };
+    let pieces = split(Signal::Metrics, &request, Limit::Items(1)).unwrap();
+    assert_eq!(pieces.len(), 3);
+    assert!(flat(Signal::Metrics, &pieces) == flat(Signal::Metrics, &[whole]), "the points are others");
+}

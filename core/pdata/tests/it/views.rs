@@ -130,3 +130,19 @@ fn values_become_the_text_that_the_collector_writes() {
     ]);
     assert_eq!(text(list), r#"{"k\n":[1,null,"NaN"],"":{}}"#);
 }
+
+#[test]
+fn numbers_in_a_row_are_read_packed_and_one_by_one() {
+    let fixed = |n: u8| [vec![6 << 3 | 1, n], vec![0; 7]].concat();
+    let packed = field(6, &[[3, 0, 0, 0, 0, 0, 0, 0], [4, 0, 0, 0, 0, 0, 0, 0]].concat());
+    let point = [fixed(1), fixed(2), packed].concat();
+    let bytes = field(1, &field(2, &field(2, &field(9, &field(1, &point)))));
+    let decoded = Message::decode(&bytes[..]).map(Plain::plain).unwrap();
+    assert_eq!(oracle::metrics(&bytes).unwrap(), decoded);
+    let counts = [field(1, b""), vec![2 << 3, 5], field(2, &[6, 0x80, 1]), vec![2 << 3, 7]].concat();
+    let wrong = field(1, &field(2, &field(2, &field(10, &field(1, &field(8, &counts))))));
+    assert!(oracle::metrics(&wrong).is_err());
+    let bytes = field(1, &field(2, &field(2, &field(10, &field(1, &field(8, &counts[2..]))))));
+    let decoded = Message::decode(&bytes[..]).map(Plain::plain).unwrap();
+    assert_eq!(oracle::metrics(&bytes).unwrap(), decoded);
+}
