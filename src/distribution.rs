@@ -34,6 +34,7 @@ pub static DISTRIBUTION: Distribution = Distribution {
         &exporters::nop::FACTORY,
         &exporters::otlp_grpc::FACTORY,
         &exporters::otlp_http::FACTORY,
+        &exporters::prometheus_remote_write::FACTORY,
     ],
     extensions: &[&extensions::health_check::FACTORY],
 };

@@ -126,3 +126,15 @@ fn a_wrong_configuration_is_printed_only_when_not_validated() {
     assert_eq!(output.status.code(), Some(0));
     assert!(text.contains("timeuot: 5s") && !text.contains("hunter2"), "{text}");
 }
+
+#[test]
+fn every_configuration_that_ships_is_right() {
+    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/configs")).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_none_or(|e| e != "yaml") {
+            continue;
+        }
+        let output = streamgauge(&["validate", "--config", path.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    }
+}

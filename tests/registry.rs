@@ -19,6 +19,24 @@ fn examples(readme: &str) -> Vec<String> {
 }
 
 #[test]
+fn every_component_that_has_a_folder_is_in_the_binary() {
+    for kind in Kind::ALL {
+        let folder = format!("{}/{}/src", env!("CARGO_MANIFEST_DIR"), kind.section());
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            let Ok(code) = std::fs::read_to_string(path.join("mod.rs")) else { continue };
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let registered = |kind, mark| !code.contains(mark) || find(kind, name).is_some();
+            assert!(registered(kind, "pub static FACTORY"), "{kind} {name} is not in the distribution");
+            assert!(
+                registered(Kind::Connector, "pub static CONNECTOR"),
+                "connector {name} is not in the distribution"
+            );
+        }
+    }
+}
+
+#[test]
 fn every_component_refuses_a_key_it_does_not_know() {
     for entry in entries() {
         let found = (entry.config.read)(&section("no_such_setting: 1")).err().unwrap_or_default();
