@@ -3,6 +3,7 @@
 //! Pure functions over bytes: this crate knows nothing of sockets, tasks, queues or acks. The exporter owns
 //! those, and what a receiver has already been sent; this crate says what one batch means to Prometheus.
 
+pub mod fuzz;
 pub mod labels;
 pub mod name;
 pub mod native;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use streamgauge_config::Secret;
+use streamgauge_transport::{Endpoint, header_map};
 
 /// The collector's own telemetry.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -16,7 +18,7 @@ pub struct TelemetryConfig {
     pub metrics: MetricsConfig,
     /// How it traces itself.
     pub traces: TracesConfig,
-    /// Resource attributes of all three; null removes one that is set by itself (`service.name`, `service.version`,
+    /// Resource attributes of all three, as a map or as `attributes: [{name, value}]`; null removes one that is set by itself (`service.name`, `service.version`,
     /// `service.instance.id`).
     pub resource: BTreeMap<String, serde_json::Value>,
 }
@@ -53,14 +55,26 @@ impl TelemetryConfig {
 }
 
 fn otlp_problems(path: &str, otlp: &OtlpConfig, problem: &mut impl FnMut(String, &str)) {
-    if otlp.protocol.as_deref().is_some_and(|p| p != "grpc") {
-        problem(format!("{path}::exporter::otlp::protocol"), "own telemetry is pushed by `grpc` only");
+    let at = |key: &str| format!("{path}::exporter::otlp::{key}");
+    if let Err(error) = Endpoint::parse(&otlp.url("/")) {
+        problem(at("endpoint"), &error.to_string());
     }
-    if otlp.endpoint.starts_with("https://") {
-        problem(
-            format!("{path}::exporter::otlp::endpoint"),
-            "own telemetry is pushed without TLS only: use http://",
-        );
+    if otlp.protocol == Protocol::Grpc {
+        if otlp.endpoint.as_deref().is_some_and(|url| url.starts_with("https://")) {
+            problem(
+                at("endpoint"),
+                "own telemetry is pushed by grpc without TLS only: use http/protobuf for https://",
+            );
+        }
+        if !otlp.header_pairs().is_empty() {
+            problem(at("headers"), "own telemetry is pushed with headers by http/protobuf only");
+        }
+    }
+    if let Err(error) = header_map(otlp.header_pairs()) {
+        problem(at("headers"), &error);
+    }
+    if otlp.temporality_preference.as_deref().is_some_and(|kind| kind != "cumulative") {
+        problem(at("temporality_preference"), "own metrics are pushed as `cumulative` only");
     }
 }
 
@@ -283,21 +297,89 @@ pub struct PushExporter {
     pub otlp: OtlpConfig,
 }
 
-/// `otlp`: an OTLP gRPC server.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// `otlp`: an OTLP server.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OtlpConfig {
-    /// `grpc`; nothing else is there yet.
-    pub protocol: Option<String>,
-    /// The server, as `http://host:port`.
-    pub endpoint: String,
-    /// Accepted for what Collector files say; pushes go without TLS.
+    /// `grpc` or `http/protobuf`.
+    pub protocol: Protocol,
+    /// The server's URL; without it `http://localhost` with the protocol's port, 4317 or 4318. Over HTTP a URL
+    /// without a path gets the signal's, such as `/v1/metrics`.
+    pub endpoint: Option<String>,
+    /// Headers of every push, as a map or as a list of names and values; over HTTP only. The values are never shown.
+    pub headers: Headers,
+    /// Milliseconds that a push may take, in place of the reader's or processor's timeout.
+    pub timeout: Option<u64>,
+    /// `cumulative`: there is no other kind.
+    pub temporality_preference: Option<String>,
+    /// Accepted for what Collector files say; pushes are small and go unpacked.
+    pub compression: Option<String>,
+    /// Accepted for what Collector files say: the URL's scheme decides about TLS.
     pub insecure: bool,
 }
 
-impl Default for OtlpConfig {
+/// How OTLP is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Protocol {
+    /// gRPC, without TLS.
+    #[default]
+    #[serde(rename = "grpc")]
+    Grpc,
+    /// Protobuf over HTTP, with TLS for `https://`.
+    #[serde(rename = "http/protobuf")]
+    HttpProtobuf,
+}
+
+/// Headers by name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Headers {
+    /// `{name: value}`.
+    Map(BTreeMap<String, Secret>),
+    /// `[{name: n, value: v}]`.
+    List(Vec<Header>),
+}
+
+/// One header of a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: Secret,
+}
+
+impl Default for Headers {
     fn default() -> Self {
-        Self { protocol: None, endpoint: "http://localhost:4317".into(), insecure: false }
+        Headers::Map(BTreeMap::new())
+    }
+}
+
+impl OtlpConfig {
+    /// Names and values.
+    pub(crate) fn header_pairs(&self) -> Vec<(&str, &str)> {
+        match &self.headers {
+            Headers::Map(map) => map.iter().map(|(name, value)| (name.as_str(), value.expose())).collect(),
+            Headers::List(list) => list.iter().map(|h| (h.name.as_str(), h.value.expose())).collect(),
+        }
+    }
+
+    /// The URL that a signal is pushed to; `path` is the signal's own, such as `/v1/traces`.
+    pub(crate) fn url(&self, path: &str) -> String {
+        match (self.protocol, self.endpoint.as_deref()) {
+            (Protocol::Grpc, endpoint) => endpoint.unwrap_or("http://localhost:4317").to_owned(),
+            (Protocol::HttpProtobuf, endpoint) => {
+                let url = endpoint.unwrap_or("http://localhost:4318");
+                let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+                let bare = rest.trim_end_matches('/');
+                if bare.contains('/') {
+                    url.to_owned()
+                } else {
+                    format!("{}{path}", url.trim_end_matches('/'))
+                }
+            }
+        }
     }
 }
 
@@ -366,7 +448,7 @@ impl Default for BatchSpans {
 
 #[cfg(test)]
 mod tests {
-    use super::{MetricsLevel, OtlpConfig, Reader, TelemetryConfig};
+    use super::{MetricsLevel, OtlpConfig, Protocol, Reader, TelemetryConfig};
 
     #[test]
     fn the_defaults_are_the_collectors() {
@@ -390,21 +472,35 @@ mod tests {
     fn what_cannot_be_pushed_is_told_with_its_place() {
         let mut config = TelemetryConfig::default();
         let mut reader = Reader { pull: None, periodic: Some(super::PeriodicReader::default()) };
-        let otlp = OtlpConfig {
-            protocol: Some("http/protobuf".into()),
-            endpoint: "https://x".into(),
-            insecure: false,
-        };
+        let headers =
+            super::Headers::List(vec![super::Header { name: "a".into(), value: "b".to_owned().into() }]);
+        let otlp = OtlpConfig { endpoint: Some("https://x".into()), headers, ..OtlpConfig::default() };
         reader.periodic.as_mut().unwrap().exporter.otlp = otlp;
         config.metrics.readers = vec![reader, Reader::default()];
         let paths: Vec<_> = config.problems().into_iter().map(|(path, _)| path).collect();
         assert_eq!(
             paths,
             [
-                "metrics::readers::0::exporter::otlp::protocol",
                 "metrics::readers::0::exporter::otlp::endpoint",
+                "metrics::readers::0::exporter::otlp::headers",
                 "metrics::readers::1"
             ]
         );
+    }
+
+    #[test]
+    fn a_bare_url_gets_the_signals_path_over_http_only() {
+        for (protocol, endpoint, expected) in [
+            (Protocol::HttpProtobuf, Some("http://h:4318"), "http://h:4318/v1/metrics"),
+            (Protocol::HttpProtobuf, Some("https://h/"), "https://h/v1/metrics"),
+            (Protocol::HttpProtobuf, Some("https://h/otlp/v1/metrics"), "https://h/otlp/v1/metrics"),
+            (Protocol::HttpProtobuf, None, "http://localhost:4318/v1/metrics"),
+            (Protocol::Grpc, Some("http://h:1"), "http://h:1"),
+            (Protocol::Grpc, None, "http://localhost:4317"),
+        ] {
+            let config =
+                OtlpConfig { protocol, endpoint: endpoint.map(str::to_owned), ..OtlpConfig::default() };
+            assert_eq!(config.url("/v1/metrics"), expected);
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! - [`Logs`]: installed once, before the configuration is read, and set anew by it; the level may change at any time.
 //! - [`Telemetry`]: the Prometheus endpoint, the OTLP pushes and the traces of one configuration.
 
+mod client;
 mod config;
 mod endpoint;
 mod families;
@@ -20,8 +21,8 @@ use std::sync::Arc;
 use streamgauge_component::{Registry, StatusBoard};
 
 pub use config::{
-    Encoding, LogLevel, LogsConfig, MetricsConfig, MetricsLevel, OtlpConfig, PeriodicReader,
-    PrometheusReader, PullReader, Reader, Sampling, SpanProcessor, TelemetryConfig, TracesConfig,
+    Encoding, Header, Headers, LogLevel, LogsConfig, MetricsConfig, MetricsLevel, OtlpConfig, PeriodicReader,
+    PrometheusReader, Protocol, PullReader, Reader, Sampling, SpanProcessor, TelemetryConfig, TracesConfig,
     TracesLevel,
 };
 pub use logs::{LogError, Logs};

@@ -10,16 +10,19 @@ use std::time::{Duration, Instant};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Meter, MeterProvider as _};
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_otlp::{MetricExporter, SpanExporter, WithExportConfig as _};
+use opentelemetry_otlp::{MetricExporter, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader as SdkReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider, SpanProcessor as _,
 };
+use streamgauge_component::Signal;
+use streamgauge_transport::http_path;
 use tokio::task::JoinHandle;
 
 use crate::TelemetryError;
-use crate::config::{PeriodicReader, SpanProcessor};
+use crate::client::Client;
+use crate::config::{PeriodicReader, Protocol, SpanProcessor};
 use crate::families::{Attributes, Families, Source};
 
 const SCOPE: &str = "streamgauge";
@@ -41,13 +44,18 @@ impl MetricsPush {
         source: Source,
         resource: &BTreeMap<String, String>,
     ) -> Result<Self, TelemetryError> {
-        let endpoint = &reader.exporter.otlp.endpoint;
-        let exporter = MetricExporter::builder()
-            .with_tonic()
-            .with_endpoint(endpoint)
-            .with_timeout(Duration::from_millis(reader.timeout))
-            .build()
-            .map_err(|error| bad_endpoint("metrics::readers", endpoint, &error))?;
+        let otlp = &reader.exporter.otlp;
+        let url = otlp.url(http_path(Signal::Metrics));
+        let timeout = Duration::from_millis(otlp.timeout.unwrap_or(reader.timeout));
+        let builder = MetricExporter::builder();
+        let exporter = match otlp.protocol {
+            Protocol::Grpc => builder.with_tonic().with_endpoint(&url).with_timeout(timeout).build(),
+            Protocol::HttpProtobuf => {
+                let client = Client::new(otlp, &url, timeout)?;
+                builder.with_http().with_http_client(client).with_endpoint(&url).with_timeout(timeout).build()
+            }
+        };
+        let exporter = exporter.map_err(|error| bad_endpoint("metrics::readers", &url, &error))?;
         let timer =
             SdkReader::builder(exporter).with_interval(Duration::from_millis(reader.interval.max(1))).build();
         let provider =
@@ -161,13 +169,23 @@ impl Traces {
     ) -> Result<Self, TelemetryError> {
         let mut builder = SdkTracerProvider::builder().with_resource(sdk_resource(resource));
         for SpanProcessor { batch } in processors {
-            let endpoint = &batch.exporter.otlp.endpoint;
-            let exporter = SpanExporter::builder()
-                .with_tonic()
-                .with_endpoint(endpoint)
-                .with_timeout(Duration::from_millis(batch.export_timeout))
-                .build()
-                .map_err(|error| bad_endpoint("traces::processors", endpoint, &error))?;
+            let otlp = &batch.exporter.otlp;
+            let url = otlp.url(http_path(Signal::Traces));
+            let timeout = Duration::from_millis(otlp.timeout.unwrap_or(batch.export_timeout));
+            let spans = SpanExporter::builder();
+            let exporter = match otlp.protocol {
+                Protocol::Grpc => spans.with_tonic().with_endpoint(&url).with_timeout(timeout).build(),
+                Protocol::HttpProtobuf => {
+                    let client = Client::new(otlp, &url, timeout)?;
+                    spans
+                        .with_http()
+                        .with_http_client(client)
+                        .with_endpoint(&url)
+                        .with_timeout(timeout)
+                        .build()
+                }
+            };
+            let exporter = exporter.map_err(|error| bad_endpoint("traces::processors", &url, &error))?;
             let config = BatchConfigBuilder::default()
                 .with_scheduled_delay(Duration::from_millis(batch.schedule_delay))
                 .with_max_queue_size(batch.max_queue_size)
@@ -199,6 +217,6 @@ fn sdk_resource(attributes: &BTreeMap<String, String>) -> Resource {
 
 fn bad_endpoint(place: &str, endpoint: &str, error: &dyn std::fmt::Display) -> TelemetryError {
     TelemetryError(format!(
-        "service::telemetry::{place}: cannot push to {endpoint:?}: {error}; an endpoint is http://host:port"
+        "service::telemetry::{place}: cannot push to {endpoint:?}: {error}; an endpoint is a URL such as http://host:4317"
     ))
 }

@@ -10,11 +10,16 @@ pub(crate) fn attributes(configured: &BTreeMap<String, serde_json::Value>) -> BT
         ("service.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ("service.instance.id".to_owned(), instance_id()),
     ]);
-    for (key, value) in configured {
+    let listed = configured.get("attributes").and_then(serde_json::Value::as_array).into_iter().flatten();
+    let listed =
+        listed.filter_map(|entry| Some((entry.get("name")?.as_str()?.to_owned(), entry.get("value")?)));
+    let plain =
+        configured.iter().filter(|(_, value)| !value.is_array()).map(|(key, value)| (key.clone(), value));
+    for (key, value) in plain.chain(listed) {
         match value {
-            serde_json::Value::Null => drop(attributes.remove(key)),
-            serde_json::Value::String(text) => drop(attributes.insert(key.clone(), text.clone())),
-            other => drop(attributes.insert(key.clone(), other.to_string())),
+            serde_json::Value::Null => drop(attributes.remove(&key)),
+            serde_json::Value::String(text) => drop(attributes.insert(key, text.clone())),
+            other => drop(attributes.insert(key, other.to_string())),
         }
     }
     attributes
@@ -39,10 +44,11 @@ mod tests {
             ("service.name".to_owned(), serde_json::json!("mine")),
             ("service.version".to_owned(), serde_json::Value::Null),
             ("shard".to_owned(), serde_json::json!(3)),
+            ("attributes".to_owned(), serde_json::json!([{"name": "zone", "value": "z1"}])),
         ];
         let got = attributes(&configured.into_iter().collect());
         assert_eq!(got["service.name"], "mine");
-        assert_eq!(got["shard"], "3");
+        assert_eq!((got["shard"].as_str(), got["zone"].as_str()), ("3", "z1"));
         assert!(!got.contains_key("service.version") && got.contains_key("service.instance.id"));
     }
 

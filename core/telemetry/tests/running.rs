@@ -23,7 +23,7 @@ async fn get(url: String) -> http::Answer {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scrapes_pushes_and_spans_leave_and_the_port_is_free_again() {
-    let (metrics, traces) = (OtlpSink::grpc(), OtlpSink::grpc());
+    let (metrics, traces) = (OtlpSink::grpc(), OtlpSink::http());
     let config = section(&format!(
         "
 logs: {{level: debug, encoding: json, output_paths: [stderr], initial_fields: {{shard: 3}}}}
@@ -33,7 +33,7 @@ metrics:
     - pull: {{exporter: {{prometheus: {{host: 127.0.0.1, port: 0}}}}}}
     - periodic: {{interval: 100, exporter: {{otlp: {{protocol: grpc, endpoint: 'http://{}'}}}}}}
 traces:
-  processors: [{{batch: {{schedule_delay: 50, exporter: {{otlp: {{endpoint: 'http://{}'}}}}}}}}]
+  processors: [{{batch: {{schedule_delay: 50, exporter: {{otlp: {{protocol: http/protobuf, endpoint: 'http://{}', headers: [{{name: x-key, value: k}}]}}}}}}}}]
 resource: {{service.name: gauge-1, service.instance.id: null}}
 ",
         metrics.addr(),
@@ -72,6 +72,7 @@ resource: {{service.name: gauge-1, service.instance.id: null}}
     tracing::info_span!("a span of ours", items = 5).in_scope(|| {});
     let span = poll_until_async("the span", SOON, async || traces.spans().into_iter().next()).await;
     assert_eq!(span.name, "a span of ours");
+    assert_eq!(traces.received()[0].headers["x-key"], "k");
 
     a_taken_port_is_told_with_what_to_do(&logs).await;
     telemetry.shutdown().await;

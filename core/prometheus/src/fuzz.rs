@@ -1,0 +1,92 @@
+//! What every sequence of bytes must survive. Driven by a test for a moment, and by cargo-fuzz for longer.
+
+use crate::name::{Namer, Strategy};
+use crate::translate::{NO_POINT, ResourceLabels, Settings, Translated, Translator};
+use crate::write::Writer;
+
+/// Translates the bytes and writes the messages: times in order, no point out of range.
+pub fn translate(data: &[u8]) {
+    let settings = Settings {
+        namer: Namer::new(Strategy::default(), ""),
+        external_labels: vec![("zone".to_owned(), "z".to_owned())],
+        scope_labels: true,
+        target_info: true,
+        resource_labels: ResourceLabels::all(),
+        metadata: true,
+    };
+    let translator = Translator::new(settings);
+    let mut out = Translated::default();
+    // The bytes may end in the middle of a record: what came before is translated all the same.
+    let _ = translator.translate(data, &mut out);
+    translator.finish(&mut out);
+    let points = out.points;
+    let (series, lost) = out.series.into_sorted();
+    assert!(
+        lost.iter().all(|point| *point < points || *point == NO_POINT),
+        "a lost point that was never seen"
+    );
+    let mut writer = Writer::new(1 << 16);
+    for one in &series {
+        assert!(!one.samples.is_empty() || !one.histograms.is_empty(), "a series without samples");
+        assert!(one.samples.is_sorted_by(|a, b| a.timestamp_ms < b.timestamp_ms), "samples out of order");
+        let of_samples = one.samples.iter().map(|s| s.point);
+        let of_histograms = one.histograms.iter().map(|h| h.point);
+        assert!(of_samples.chain(of_histograms).all(|point| point < points || point == NO_POINT));
+        writer.series(one);
+    }
+    assert_eq!(writer.finish().is_none(), series.is_empty(), "a series without a message");
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use streamgauge_pdata::build::MetricsBuilder;
+    use streamgauge_pdata::view::Temporality::Cumulative;
+
+    fn seed() -> Vec<u8> {
+        let mut builder = MetricsBuilder::new();
+        {
+            let mut resource = builder.resource([("service.name", "svc"), ("zone", "a")]);
+            let mut scope = resource.scope_with("redis", "1.0", [("k", "v")]);
+            scope
+                .gauge("g", "By", "help")
+                .point(5_000_000)
+                .attribute("a.b", "1")
+                .attribute("a_b", "2")
+                .int(1);
+            scope
+                .histogram("h", "s", "", Cumulative)
+                .point(6_000_000)
+                .count(3)
+                .sum(1.0)
+                .buckets(&[1.0], &[1, 2]);
+            let mut exponential = scope.exponential_histogram("e", "", "", Cumulative);
+            exponential.point(7_000_000).count(3).sum(1.0).scale(9).positive(-1, [0, 3]).zero(1, 0.1);
+            drop(exponential);
+            scope.summary("s", "", "").point(8_000_000).count(1).sum(2.0).quantile(0.5, 2.0);
+        }
+        builder.finish().to_vec()
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_survive(data in prop::collection::vec(any::<u8>(), 0..300)) {
+            super::translate(&data);
+        }
+
+        #[test]
+        fn a_request_with_any_faults_survives(
+            faults in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut data = seed();
+            for (at, value) in faults {
+                let at = at.index(data.len());
+                data[at] = value;
+            }
+            super::translate(&data);
+            data.truncate(cut.index(data.len()));
+            super::translate(&data);
+        }
+    }
+}
