@@ -11,10 +11,13 @@ use tokio::task::JoinHandle;
 
 use crate::backoff::Backoff;
 
+type Make<T> = dyn Fn() -> Result<Arc<T>, ComponentError> + Send + Sync;
+type Start<T> = dyn Fn(Arc<T>) -> BoxFuture<'static, Result<(), ComponentError>> + Send + Sync;
+
 /// How an instance is made and started.
 pub(crate) struct Recipe<T: ?Sized> {
-    pub(crate) make: Box<dyn Fn() -> Result<Arc<T>, ComponentError> + Send + Sync>,
-    pub(crate) start: Box<dyn Fn(Arc<T>) -> BoxFuture<'static, Result<(), ComponentError>> + Send + Sync>,
+    pub(crate) make: Box<Make<T>>,
+    pub(crate) start: Box<Start<T>>,
 }
 
 /// One instance and whoever brings it back.

@@ -1,5 +1,7 @@
 //! Whole graphs out of small test components: fan-out, connectors, stop, and a ledger that adds up.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // test code in a module of its own
+
 mod parts;
 
 use std::time::Duration;
