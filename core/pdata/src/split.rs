@@ -97,7 +97,7 @@ impl Splitter<'_> {
                 self.child(level, &field)?;
             } else if self.path.is_empty() {
                 // An unknown field of the request itself goes where it stands.
-                self.rope.old(field.start, field.end);
+                self.whole(&field, 0);
             }
         }
         Ok(())

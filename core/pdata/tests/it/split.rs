@@ -127,3 +127,13 @@ fn the_members_of_a_metrics_oneof_keep_what_they_share_when_they_are_split() {
     assert_eq!(pieces.len(), 3);
     assert!(flat(Signal::Metrics, &pieces) == flat(Signal::Metrics, &[whole]), "the points are others");
 }
+
+#[test]
+fn unknown_fields_of_the_request_itself_count_too() {
+    // Twice: resource_logs { scope_logs { log_records {} } }, and field 50 (varint 7).
+    let request = Bytes::from([0x0a, 4, 0x12, 2, 0x12, 0, 0x90, 0x03, 7].repeat(2));
+    let pieces = split(Signal::Logs, &request, Limit::Bytes(8)).unwrap();
+    assert!(pieces.iter().all(|piece| piece.bytes.len() <= 8));
+    let joined: Vec<u8> = pieces.iter().flat_map(|piece| piece.bytes.iter().copied()).collect();
+    assert_eq!(joined, request);
+}
