@@ -93,7 +93,7 @@ const CPU: &[(&str, &str)] = &[
 /// All metrics. Names, units and kinds are the Collector's, but for `redis.up` and `redis.errors`, which it lacks.
 #[rustfmt::skip]
 pub(crate) static ROWS: &[Row] = &[
-    row("redis.up", GAUGE, "1", ON, &[], Up, "1 when the server answered INFO this round, else 0"),
+    row("redis.up", GAUGE, "", ON, &[], Up, "1 when the server answered INFO this round, else 0"),
     row("redis.uptime", PROCESS, "s", ON, &[], Int("uptime_in_seconds"), "Seconds since the server started"),
     row("redis.cpu.time", PROCESS, "s", ON, &["state"], Doubles(CPU), "Processor time that the server has used"),
     row("redis.clients.connected", SUM, "{client}", ON, &[], Int("connected_clients"), "Client connections, without those of replicas"),

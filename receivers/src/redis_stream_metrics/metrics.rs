@@ -61,7 +61,7 @@ pub(crate) static METRICS: &[Metric] = &[
     metric("redis.stream.first_entry_time", Kind::Gauge, "s", STREAM, "Time of the oldest entry, seconds since 1970, from its id"),
     metric("redis.stream.last_entry_time", Kind::Gauge, "s", STREAM, "Time of the youngest entry, seconds since 1970, from its id"),
     metric("redis.stream.group.lag", Kind::Gauge, "{entry}", GROUP, "Entries that are still to be delivered to the group; absent when nobody knows"),
-    metric("redis.stream.group.lag_quality", Kind::Gauge, "1", GROUP, "Where the lag is from: 0 unknown, 1 estimated, 2 bounded, 3 exact, 4 server"),
+    metric("redis.stream.group.lag_quality", Kind::Gauge, "", GROUP, "Where the lag is from: 0 unknown, 1 estimated, 2 bounded, 3 exact, 4 server"),
     metric("redis.stream.group.pending", Kind::Gauge, "{entry}", GROUP, "Entries that were delivered and not acknowledged"),
     metric("redis.stream.group.oldest_pending_age", Kind::Gauge, "s", GROUP, "Time since the oldest unacknowledged entry was added; absent when nothing is pending"),
     metric("redis.stream.group.consumers", Kind::Gauge, "{consumer}", GROUP, "Consumers that the group knows"),
