@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{components, print_config, run, validate};
+use crate::{components, demo, health, print_config, run, validate};
 
 /// Exit codes, the same for every command.
 pub(crate) mod exit {
@@ -37,6 +37,10 @@ enum Command {
     /// Print the configuration that all sources make together.
     #[command(alias = "print-initial-config")]
     PrintConfig(print_config::PrintConfigArgs),
+    /// Ask a running collector's health check.
+    Health(health::HealthArgs),
+    /// Show the main job on a private Redis, or the one of REDIS_URL, with a workload.
+    Demo(demo::DemoArgs),
 }
 
 /// Where the configuration comes from.
@@ -62,6 +66,8 @@ pub fn main() -> ExitCode {
         Some(Command::Validate(args)) => validate::validate(&args),
         Some(Command::Components(args)) => components::components(&args),
         Some(Command::PrintConfig(args)) => print_config::print_config(&args),
+        Some(Command::Health(args)) => health::health(&args),
+        Some(Command::Demo(args)) => demo::demo(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
