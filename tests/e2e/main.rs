@@ -1,0 +1,16 @@
+//! The built binary against real servers, from the outside: configuration in, what arrives out.
+//!
+//! Each test starts its own servers on free ports. `support` has what they share.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests: what is not as it should be fails the test at its place"
+)]
+
+mod back_pressure;
+mod collector_file;
+mod deployment;
+mod main_job;
+mod own_lag;
+mod ready_configs;
+mod support;

@@ -1,0 +1,100 @@
+//! Every file in configs/ runs as it is, on a real Redis; so does what the README shows.
+
+use streamgauge_harness::{OtlpSink, Prometheus, Redis};
+
+use crate::support::{Running, SOON, binary, read, root, yaml_blocks};
+
+/// The addresses that a file does not take from the environment, moved to free ports.
+const DOORS: &str = "receivers: {otlp: {protocols: {grpc: {endpoint: '127.0.0.1:{grpc}'}, http: {endpoint: '127.0.0.1:{http}'}}}}";
+
+#[track_caller]
+fn start(name: &str, redis: &Redis, more: &[(&str, &str)], overlay: &str) -> Running {
+    let url = redis.url();
+    let mut builder = binary().config_file(root().join("configs").join(name));
+    for (key, value) in
+        [("REDIS_URL", url.as_str()), ("REDIS_ADDR", &redis.addr())].into_iter().chain(more.iter().copied())
+    {
+        builder = builder.env(key, value);
+    }
+    Running::start_with(overlay, builder)
+}
+
+fn redis_with_a_stream() -> Redis {
+    let redis = Redis::start();
+    redis.fill("shop:orders", 20);
+    redis.run::<()>("XGROUP CREATE shop:orders postgres-sync 0");
+    redis.run::<redis::Value>("XREADGROUP GROUP postgres-sync w COUNT 7 STREAMS shop:orders >");
+    redis
+}
+
+#[test]
+fn quickstart_watches_a_redis_and_writes_the_log() {
+    let redis = redis_with_a_stream();
+    let mut running = start("quickstart.yaml", &redis, &[("INTERVAL", "500ms")], DOORS);
+    // The debug exporter's line for a batch of metrics.
+    running.collector.wait_for_log("Metrics", SOON);
+    let (code, log) = running.collector.terminate(SOON);
+    assert_eq!(code, Some(0), "{log}");
+}
+
+#[test]
+fn agent_hands_everything_to_the_gateway() {
+    let redis = redis_with_a_stream();
+    let gateway = OtlpSink::grpc();
+    let more = [("GATEWAY_ENDPOINT", gateway.addr()), ("PROJECT", "p-7".to_owned())];
+    let more: Vec<_> = more.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    let _running = start("agent.yaml", &redis, &more, DOORS);
+    let lag = gateway.wait_for_point("redis.stream.group.lag", SOON, |_| true);
+    assert_eq!(lag.value, Some(13.0));
+    assert_eq!(lag.resource["project.id"], "p-7");
+}
+
+#[test]
+fn gateway_writes_to_prometheus_by_project() {
+    let redis = redis_with_a_stream();
+    let prometheus = Prometheus::start();
+    let more = [("PROMETHEUS_WRITE_URL", prometheus.remote_write_url())];
+    let more: Vec<_> = more.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    let _running = start("gateway.yaml", &redis, &more, DOORS);
+    let found = prometheus.wait_for("redis_stream_group_lag{project_id=\"shop\"}", SOON);
+    assert_eq!(found[0].value, 13.0);
+}
+
+#[test]
+fn postgres_writer_has_lag_pending_and_memory_of_its_groups() {
+    let redis = redis_with_a_stream();
+    redis.run::<()>("XGROUP CREATE shop:orders somebody-else 0");
+    let prometheus = Prometheus::start();
+    let more = [("PROMETHEUS_WRITE_URL", prometheus.remote_write_url())];
+    let more: Vec<_> = more.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    let _running = start("postgres-writer.yaml", &redis, &more, "");
+    let lag = prometheus.wait_for("redis_stream_group_lag", SOON);
+    assert_eq!((lag.len(), lag[0].value), (1, 13.0), "its own groups only: {lag:?}");
+    assert_eq!(prometheus.wait_for("redis_stream_group_pending", SOON)[0].value, 7.0);
+    assert_eq!(prometheus.wait_for("redis_stream_length", SOON)[0].value, 20.0);
+    for series in ["redis_memory_used_bytes", "redis_clients_connected", "redis_commands_processed_total"] {
+        prometheus.wait_for(series, SOON);
+    }
+}
+
+#[test]
+fn no_file_in_configs_is_without_a_test() {
+    let names = std::fs::read_dir(root().join("configs")).unwrap().map(|e| e.unwrap().file_name());
+    let mut names: Vec<_> = names.map(|n| n.into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["agent.yaml", "gateway.yaml", "postgres-writer.yaml", "quickstart.yaml"]);
+}
+
+#[test]
+fn the_configurations_that_the_readme_shows_are_valid() {
+    let readme = read("README.md");
+    let blocks = yaml_blocks(&readme);
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let out = std::process::Command::new(env!("CARGO_BIN_EXE_streamgauge"))
+            .args(["validate", "--config", &format!("yaml:{block}")])
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "{block}\n{}", String::from_utf8_lossy(&out.stderr));
+    }
+}
