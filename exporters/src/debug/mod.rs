@@ -100,7 +100,7 @@ impl Debug {
             return;
         }
         match request.signal {
-            _ if !text.is_empty() => tracing::info!(exporter = id, "{counts}\n{text}\n"),
+            _ if !text.is_empty() => tracing::info!(exporter = id, "{counts}\n{text}"),
             Signal::Traces => {
                 tracing::info!(exporter = id, resources = counts.resources, spans = request.items, "Traces");
             }

@@ -108,7 +108,9 @@ impl Format {
         if let Some(caller) = self.caller(record.event) {
             let _ = write!(line, "{dim}{caller}{plain} ");
         }
-        line.push_str(&record.message);
+        // The fields of a message of several lines stand in its first, where they are looked for.
+        let (head, rest) = record.message.split_once('\n').unwrap_or((&record.message, ""));
+        line.push_str(head);
         let initial = self.initial.iter().map(|(key, value)| (key.as_str(), value));
         for (key, value) in initial.chain(record.fields.iter().map(|(key, value)| (*key, value))) {
             let separator = if line.ends_with(' ') { "" } else { " " };
@@ -123,6 +125,10 @@ impl Format {
             }
         }
         line.push('\n');
+        if !rest.is_empty() {
+            line.push_str(rest.trim_end());
+            line.push('\n');
+        }
         line
     }
 

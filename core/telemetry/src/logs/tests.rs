@@ -25,8 +25,13 @@ fn a_console_line_is_time_level_message_and_fields() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("log");
     let (_logs, subscriber) = Logs::build(&config(&file, Encoding::Console)).unwrap();
-    with_default(subscriber, || tracing::warn!(items = 3, why = "too full", id = "redis/a", "Queue is full"));
+    with_default(subscriber, || {
+        tracing::warn!(items = 3, why = "too full", id = "redis/a", "Queue is full");
+        tracing::info!(id = "debug", "Metrics: 2\na 1\nb 2\n");
+    });
     let got = lines(&file);
+    assert!(got[1].ends_with(r#"INFO  Metrics: 2 node="n 1" id=debug"#), "{}", got[1]);
+    assert_eq!(got[2..], ["a 1", "b 2"], "further lines follow as they are");
     let (time, rest) = got[0].split_once(' ').unwrap();
     assert!(time.parse::<jiff::Timestamp>().is_ok() && time.ends_with('Z'), "{time}");
     assert_eq!(rest, r#"WARN  Queue is full node="n 1" items=3 why="too full" id=redis/a"#);
