@@ -66,10 +66,8 @@ async fn run(args: &DemoArgs) -> Result<(), String> {
     };
     show.end(&feed);
     collector.stop().await;
-    if !server.is_private()
-        && let Ok(connection) = server.connect().await
-    {
-        workload.clean_up(connection).await;
+    if !server.is_private() {
+        workload.clean_up().await;
     }
     done
 }

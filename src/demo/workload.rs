@@ -31,7 +31,8 @@ pub struct Job {
 
 /// The running workload. Dropped, it stops.
 pub struct Workload {
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
+    connection: MultiplexedConnection,
     jobs: Arc<Mutex<Vec<Job>>>,
 }
 
@@ -62,8 +63,8 @@ impl Workload {
                 Worker { connection: connection.clone(), stream, group, jobs: jobs.clone(), handled: 0 };
             tasks.spawn(worker.run());
         }
-        tasks.spawn(misbehave(connection));
-        Ok(Workload { _tasks: tasks, jobs })
+        tasks.spawn(misbehave(connection.clone()));
+        Ok(Workload { tasks, connection, jobs })
     }
 
     /// What was handled since the last call.
@@ -71,12 +72,13 @@ impl Workload {
         std::mem::take(&mut self.jobs.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Stops, and deletes the demo's keys.
-    pub async fn clean_up(self, mut connection: MultiplexedConnection) {
-        drop(self);
+    /// Stops, and deletes the demo's keys. On the connection that the workload used: what is still under way there
+    /// comes first, so that nothing makes a key again.
+    pub async fn clean_up(mut self) {
+        self.tasks.shutdown().await;
         let keys = STREAMS.map(|(stream, _)| stream);
         // A server that is gone has no keys left to delete.
-        let _ = cmd("DEL").arg(&keys).query_async::<()>(&mut connection).await;
+        let _ = cmd("DEL").arg(&keys).query_async::<()>(&mut self.connection).await;
     }
 }
 

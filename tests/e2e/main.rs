@@ -9,6 +9,7 @@
 
 mod back_pressure;
 mod collector_file;
+mod demo;
 mod deployment;
 mod main_job;
 mod own_lag;
