@@ -24,6 +24,12 @@ impl ItemCounter {
         self.0.fetch_sub(n, Ordering::Relaxed);
     }
 
+    /// Adds unless that leads above the limit.
+    pub(crate) fn add_up_to(&self, n: u64, limit: u64) -> bool {
+        let sum = |held: u64| held.checked_add(n).filter(|sum| *sum <= limit);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, sum).is_ok()
+    }
+
     /// Sets, for gauges.
     pub fn set(&self, n: u64) {
         self.0.store(n, Ordering::Relaxed);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use streamgauge_pdata::Signal;
 
+use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::counters::{Instrument, InstrumentKind, Node, Registry};
 use crate::random::Random;
@@ -25,6 +26,7 @@ struct Process {
     random: Random,
     board: Arc<StatusBoard>,
     registry: Arc<Registry>,
+    budget: Arc<Budget>,
     shared: Mutex<HashMap<(TypeId, String), Weak<dyn Any + Send + Sync>>>,
 }
 
@@ -32,7 +34,8 @@ impl Host {
     /// The host of a process, from which those of the components are made by [`Host::for_component`].
     pub fn new(clock: Clock, board: Arc<StatusBoard>, registry: Arc<Registry>) -> Self {
         let random = if clock.is_simulated() { Random::seeded(1) } else { Random::from_system() };
-        let process = Process { clock, random, board, registry, shared: Mutex::default() };
+        let budget = Budget::new(Budget::of_this_process(), &registry);
+        let process = Process { clock, random, board, registry, budget, shared: Mutex::default() };
         Host { kind: Kind::Extension, id: "".into(), process: Arc::new(process) }
     }
 
@@ -75,6 +78,11 @@ impl Host {
     /// The numbers of all components.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.process.registry
+    }
+
+    /// The memory that data in flight may hold.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.process.budget
     }
 
     /// Reports this component's state. A change is logged once.

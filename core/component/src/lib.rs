@@ -13,6 +13,7 @@
 
 mod ack;
 mod batch;
+mod budget;
 mod clock;
 mod counters;
 mod delivery;
@@ -34,6 +35,7 @@ pub mod testkit;
 
 pub use ack::{Ack, abandoned_acks};
 pub use batch::{Batch, Context, Part};
+pub use budget::Budget;
 pub use clock::{Clock, Now};
 pub use counters::{Edge, Instrument, InstrumentKind, ItemCounter, Node, Registry, edge_name};
 pub use delivery::{BatchSettings, DeliverySettings, Partition, QueueSettings, RetrySettings, Sizer};

@@ -41,6 +41,7 @@ impl Handler for Door {
 
     fn refused(&self, signal: Signal, status: &Status) {
         let reason = match status.code {
+            Code::ResourceExhausted if status.retry_after.is_some() => Reason::MemoryLimit,
             Code::ResourceExhausted => Reason::TooLarge,
             Code::Unimplemented => Reason::Unsupported,
             _ => Reason::Malformed,

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use streamgauge_component::{ComponentError, Host, Optional, Outlets, Receiver};
+use streamgauge_component::{Budget, ComponentError, Host, Optional, Outlets, Receiver};
 use streamgauge_transport::{
-    ALPN, GRPC_MESSAGE_LIMIT, HTTP_BODY_LIMIT, KeepaliveServerParameters, Listener, Protocol, Server,
+    ALPN, GRPC_MESSAGE_LIMIT, HTTP_BODY_LIMIT, KeepaliveServerParameters, Listener, Memory, Protocol, Server,
     ServerOptions, TlsServer,
 };
 
@@ -53,7 +53,8 @@ impl Receiver for OtlpReceiver {
             let listener = Listener::bind(&http.endpoint).await.map_err(ComponentError::new)?;
             ready.push((Protocol::Http, listener, http.options()?, http.include_metadata));
         }
-        for (protocol, listener, options, include_metadata) in ready {
+        for (protocol, listener, mut options, include_metadata) in ready {
+            options.memory = Some(Arc::new(Charge(host.budget().clone())));
             tracing::info!(receiver = %host.id(), protocol = protocol.as_str(), address = %listener.local_addr(), "listening");
             let http = self.config.protocols.http.as_ref().filter(|_| protocol == Protocol::Http);
             let door = Arc::new(Door {
@@ -81,6 +82,24 @@ impl Receiver for OtlpReceiver {
     }
 }
 
+/// The process's memory budget as the server asks it.
+#[derive(Debug)]
+struct Charge(Arc<Budget>);
+
+impl Memory for Charge {
+    fn take(&self, bytes: usize) -> bool {
+        self.0.take(bytes as u64)
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.0.give_back(bytes as u64);
+    }
+
+    fn limit(&self) -> usize {
+        usize::try_from(self.0.limit()).unwrap_or(usize::MAX)
+    }
+}
+
 impl GrpcServer {
     fn options(&self) -> Result<ServerOptions, ComponentError> {
         let limit = match self.max_recv_msg_size_mib {
@@ -93,6 +112,7 @@ impl GrpcServer {
             tls: load(&self.tls)?,
             max_concurrent_streams: Some(self.max_concurrent_streams).filter(|streams| *streams > 0),
             keepalive: self.keepalive.server_parameters.clone(),
+            memory: None,
         })
     }
 }
@@ -109,6 +129,7 @@ impl HttpServer {
             tls: load(&self.tls)?,
             max_concurrent_streams: None,
             keepalive: KeepaliveServerParameters::default(),
+            memory: None,
         })
     }
 }

@@ -213,6 +213,33 @@ async fn a_message_above_max_recv_msg_size_mib_is_refused_and_counted() {
 }
 
 #[tokio::test]
+async fn above_the_memory_limit_requests_are_refused_with_a_delay_until_what_is_held_has_gone() {
+    let running = start(BOTH).await;
+    let budget = running.host.budget().clone();
+    running.sink.behave(Behaviour::Hold);
+    let body = logs(1000).encode_to_vec();
+    budget.set_limit(body.len() as u64 + 100);
+    assert_eq!(running.post("/v1/logs", &body).await.status, 200);
+    assert_eq!(budget.charged(), body.len() as u64);
+
+    let refused = running.post("/v1/logs", &body).await;
+    assert_eq!((refused.status, &*refused.headers["retry-after"]), (429, "1"));
+    assert!(Status::decode(&refused.body).message.starts_with("memory_limit: "));
+    let error = running.grpc().await.export(logs(1000)).await.unwrap_err();
+    assert_eq!(error.code(), tonic::Code::ResourceExhausted);
+    assert_eq!(Status::decode(error.details()).retry_after, Some(Duration::from_secs(1)));
+    let counted: Vec<_> = running.host.node(Signal::Logs).refused.counts().collect();
+    assert_eq!(counted, [(Reason::MemoryLimit, 2)]);
+
+    running.sink.release(&Outcome::Delivered);
+    drop(running.sink.take());
+    let free = || (budget.charged() == 0).then_some(());
+    poll_until_async("the memory given back", SOON, async || free()).await;
+    running.sink.behave(Behaviour::Settle(Outcome::Delivered));
+    assert_eq!(running.post("/v1/logs", &body).await.status, 200);
+}
+
+#[tokio::test]
 async fn accepted_answers_at_once_and_counts_what_comes_back_too_late() {
     let running = start(BOTH).await;
     running.sink.behave(Behaviour::Hold);

@@ -22,6 +22,15 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const FRAME: u32 = 1 << 20;
 const STREAM_WINDOW: u32 = 4 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
+/// Of the memory for bodies, one connection's window is at most this part: what arrives before it is read is not charged.
+const WINDOW_SHARE: usize = 32;
+
+/// Windows of a stream and a connection: the best ones, or what the memory allows, but never below HTTP/2's own 64 KiB.
+fn windows(options: &ServerOptions) -> (u32, u32) {
+    let share = options.memory.as_ref().map_or(usize::MAX, |memory| memory.limit() / WINDOW_SHARE);
+    let connection = u32::try_from(share).unwrap_or(u32::MAX).clamp(64 << 10, CONNECTION_WINDOW);
+    (STREAM_WINDOW.min(connection), connection)
+}
 
 /// What grpc-go takes when the setting is 0.
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
@@ -74,6 +83,7 @@ async fn talk<H: Handler>(
     mut phase: watch::Receiver<Phase>,
 ) {
     let keepalive = &options.keepalive;
+    let (stream_window, connection_window) = windows(&options);
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // As in the Collector, a silent connection is not closed: clients keep theirs for minutes.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(None);
@@ -81,8 +91,8 @@ async fn talk<H: Handler>(
         .http2()
         .timer(TokioTimer::new())
         .max_frame_size(FRAME)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_stream_window_size(stream_window)
+        .initial_connection_window_size(connection_window)
         .keep_alive_interval(set(keepalive.time))
         .keep_alive_timeout(set(keepalive.timeout).unwrap_or(PING_TIMEOUT));
     if let Some(streams) = options.max_concurrent_streams {

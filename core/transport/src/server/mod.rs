@@ -18,6 +18,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
 
+use crate::memory::Memory;
 use crate::settings::KeepaliveServerParameters;
 use crate::status::Status;
 
@@ -36,6 +37,8 @@ pub struct ServerOptions {
     pub max_concurrent_streams: Option<u32>,
     /// Pings and age of connections.
     pub keepalive: KeepaliveServerParameters,
+    /// What bodies are charged to; without it nothing bounds their sum.
+    pub memory: Option<Arc<dyn Memory>>,
 }
 
 /// The protocols to offer in a TLS handshake.
@@ -53,6 +56,7 @@ impl Default for ServerOptions {
             tls: None,
             max_concurrent_streams: None,
             keepalive: KeepaliveServerParameters::default(),
+            memory: None,
         }
     }
 }

@@ -11,6 +11,7 @@ use hyper::body::{Body as _, Incoming};
 use crate::code::Code;
 use crate::compression::{ACCEPTED, Codec, UnpackError};
 use crate::deframe::{COPY_BELOW, Deframer, FrameError};
+use crate::memory::{NoRoom, Room};
 use crate::status::Status;
 
 pub(super) const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
@@ -19,6 +20,7 @@ pub(super) const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encod
 #[derive(Debug)]
 pub(super) enum Unread {
     TooLarge(Status),
+    NoMemory(Status),
     UnknownEncoding(Status),
     Malformed(Status),
 }
@@ -26,7 +28,10 @@ pub(super) enum Unread {
 impl Unread {
     pub fn status(&self) -> &Status {
         match self {
-            Unread::TooLarge(status) | Unread::UnknownEncoding(status) | Unread::Malformed(status) => status,
+            Unread::TooLarge(status)
+            | Unread::NoMemory(status)
+            | Unread::UnknownEncoding(status)
+            | Unread::Malformed(status) => status,
         }
     }
 
@@ -39,19 +44,36 @@ impl Unread {
     }
 }
 
+/// What a client is told to wait when there is no memory.
+const NO_MEMORY_DELAY: Duration = Duration::from_secs(1);
+
+impl From<NoRoom> for Unread {
+    fn from(_: NoRoom) -> Self {
+        let text = "memory_limit: as much data is in flight as the memory limit allows";
+        Unread::NoMemory(Status::new(Code::ResourceExhausted, text).retry_after(NO_MEMORY_DELAY))
+    }
+}
+
 /// The one message of a unary gRPC call.
-pub(super) async fn grpc(headers: &HeaderMap, mut body: Incoming, limit: usize) -> Result<Bytes, Unread> {
+pub(super) async fn grpc(
+    headers: &HeaderMap,
+    mut body: Incoming,
+    limit: usize,
+    mut room: Room,
+) -> Result<Bytes, Unread> {
     let codec = codec(headers, &GRPC_ENCODING)?;
     let mut deframer = Deframer::new(limit);
     while let Some(chunk) = next(&mut body).await? {
+        room.grow(chunk.len())?;
         deframer.push(chunk).map_err(framing)?;
     }
     let framed = deframer.finish().map_err(framing)?;
-    match (framed.packed, codec) {
-        (false, _) => Ok(framed.bytes),
-        (true, Some(codec)) => codec.unpack(&framed.bytes, limit).map_err(unpacking),
-        (true, None) => Err(Unread::malformed("a packed gRPC message without grpc-encoding")),
-    }
+    let message = match (framed.packed, codec) {
+        (false, _) => framed.bytes,
+        (true, Some(codec)) => unpack(codec, &framed.bytes, limit, &mut room)?,
+        (true, None) => return Err(Unread::malformed("a packed gRPC message without grpc-encoding")),
+    };
+    Ok(room.hold(message))
 }
 
 fn framing(error: FrameError) -> Unread {
@@ -65,7 +87,12 @@ fn framing(error: FrameError) -> Unread {
 }
 
 /// The body of an HTTP request.
-pub(super) async fn http(headers: &HeaderMap, mut body: Incoming, limit: usize) -> Result<Bytes, Unread> {
+pub(super) async fn http(
+    headers: &HeaderMap,
+    mut body: Incoming,
+    limit: usize,
+    mut room: Room,
+) -> Result<Bytes, Unread> {
     let codec = codec(headers, &CONTENT_ENCODING)?;
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
@@ -79,6 +106,10 @@ pub(super) async fn http(headers: &HeaderMap, mut body: Incoming, limit: usize) 
             drain(body, limit);
             return Err(unpacking(UnpackError::TooLarge(limit)));
         }
+        if let Err(full) = room.grow(chunk.len()) {
+            drain(body, limit);
+            return Err(full.into());
+        }
         if copy.is_empty() && whole.is_empty() && (chunk.len() >= announced.max(COPY_BELOW)) {
             whole = chunk;
             continue;
@@ -90,10 +121,18 @@ pub(super) async fn http(headers: &HeaderMap, mut body: Incoming, limit: usize) 
         copy.extend_from_slice(&chunk);
     }
     let packed = if copy.is_empty() { whole } else { copy.freeze() };
-    match codec {
-        Some(codec) => codec.unpack(&packed, limit).map_err(unpacking),
-        None => Ok(packed),
-    }
+    let message = match codec {
+        Some(codec) => unpack(codec, &packed, limit, &mut room)?,
+        None => packed,
+    };
+    Ok(room.hold(message))
+}
+
+/// Charged once its size is known: what is above the memory's limit until then is one body a thread.
+fn unpack(codec: Codec, packed: &[u8], limit: usize, room: &mut Room) -> Result<Bytes, Unread> {
+    let message = codec.unpack(packed, limit).map_err(unpacking)?;
+    room.grow(message.len())?;
+    Ok(message)
 }
 
 fn unpacking(error: UnpackError) -> Unread {

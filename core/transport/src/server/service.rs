@@ -12,6 +12,7 @@ use super::answer::{self, Answer};
 use super::read::{self, Unread};
 use super::{Handler, Protocol, Reply, Request, ServerOptions};
 use crate::code::Code;
+use crate::memory::Room;
 use crate::status::Status;
 
 pub(super) async fn answer<H: Handler>(
@@ -22,8 +23,8 @@ pub(super) async fn answer<H: Handler>(
 ) -> Result<Answer, Infallible> {
     let grpc = options.grpc.filter(|_| is_grpc(request.headers()) && request.version() == Version::HTTP_2);
     Ok(match (grpc, options.http) {
-        (Some(limit), _) => grpc_call(request, peer, limit, handler).await,
-        (None, Some(limit)) => http_post(request, peer, limit, handler).await,
+        (Some(limit), _) => grpc_call(request, peer, limit, options, handler).await,
+        (None, Some(limit)) => http_post(request, peer, limit, options, handler).await,
         (None, None) => answer::text(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "415 this port speaks gRPC only: content-type application/grpc on HTTP/2",
@@ -35,6 +36,7 @@ async fn grpc_call<H: Handler>(
     request: http::Request<Incoming>,
     peer: SocketAddr,
     limit: usize,
+    options: &ServerOptions,
     handler: &H,
 ) -> Answer {
     let (head, body) = request.into_parts();
@@ -42,7 +44,7 @@ async fn grpc_call<H: Handler>(
     let Some(route) = handler.route(Protocol::Grpc, path) else {
         return answer::grpc_refusal(&Status::new(Code::Unimplemented, format!("unknown service {path}")));
     };
-    let body = match read::grpc(&head.headers, body, limit).await {
+    let body = match read::grpc(&head.headers, body, limit, Room::new(options.memory.as_ref())).await {
         Ok(body) => body,
         Err(unread) => {
             handler.refused(route, unread.status());
@@ -61,6 +63,7 @@ async fn http_post<H: Handler>(
     request: http::Request<Incoming>,
     peer: SocketAddr,
     limit: usize,
+    options: &ServerOptions,
     handler: &H,
 ) -> Answer {
     let (head, body) = request.into_parts();
@@ -75,12 +78,13 @@ async fn http_post<H: Handler>(
         "application/json" => return answer::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, NO_JSON),
         _ => return answer::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED),
     }
-    let body = match read::http(&head.headers, body, limit).await {
+    let body = match read::http(&head.headers, body, limit, Room::new(options.memory.as_ref())).await {
         Ok(body) => body,
         Err(unread) => {
             handler.refused(route, unread.status());
             let code = match unread {
                 Unread::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+                Unread::NoMemory(_) => StatusCode::TOO_MANY_REQUESTS,
                 Unread::UnknownEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 Unread::Malformed(_) => StatusCode::BAD_REQUEST,
             };

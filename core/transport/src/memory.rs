@@ -1,0 +1,81 @@
+//! Whether there is memory for a body.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// A bound in bytes that bodies are charged to while they are in memory.
+pub trait Memory: Debug + Send + Sync + 'static {
+    /// Takes room for so many bytes; `false` when there is none.
+    fn take(&self, bytes: usize) -> bool;
+
+    /// Gives room back.
+    fn give_back(&self, bytes: usize);
+
+    /// The bound: buffers of connections are sized by it.
+    fn limit(&self) -> usize;
+}
+
+/// What one body has taken; given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Room {
+    memory: Option<Arc<dyn Memory>>,
+    bytes: usize,
+}
+
+/// There is no memory for more.
+#[derive(Debug)]
+pub(crate) struct NoRoom;
+
+impl Room {
+    /// Nothing yet. Without a memory there is always room.
+    pub fn new(memory: Option<&Arc<dyn Memory>>) -> Self {
+        Room { memory: memory.cloned(), bytes: 0 }
+    }
+
+    /// Takes more.
+    pub fn grow(&mut self, more: usize) -> Result<(), NoRoom> {
+        if let Some(memory) = &self.memory {
+            if !memory.take(more) {
+                return Err(NoRoom);
+            }
+            self.bytes += more;
+        }
+        Ok(())
+    }
+
+    /// Ties what is taken to the bytes that it was taken for: it is given back with their last slice.
+    pub fn hold(mut self, bytes: Bytes) -> Bytes {
+        if self.memory.is_none() || bytes.is_empty() {
+            return bytes;
+        }
+        self.shrink(bytes.len());
+        Bytes::from_owner(Held { bytes, _room: self })
+    }
+
+    fn shrink(&mut self, to: usize) {
+        let over = self.bytes.saturating_sub(to);
+        if let Some(memory) = &self.memory {
+            memory.give_back(over);
+            self.bytes -= over;
+        }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.shrink(0);
+    }
+}
+
+struct Held {
+    bytes: Bytes,
+    _room: Room,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
