@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::build::AnyValue;
 use crate::edit::{Editor, Headers, Record, RecordEditor, edit_records, edit_resources};
 use crate::view::{Attributes, Data, LogsView, MetricsView, TracesView};
-use crate::{Grouper, Limit, Signal, check, regroup, split};
+use crate::{Grouper, Limit, Signal, check, json, regroup, split};
 
 /// Walks the bytes as every signal.
 pub fn walk(data: &[u8]) {
@@ -79,6 +79,27 @@ impl Grouper for Everything {
             Ok(None) => "none",
             Err(_) => "broken",
         }
+    }
+}
+
+/// Reads the bytes as the JSON of every signal, and writes them as if they were its protobuf. What was read is well formed
+/// and comes back the same; what was written can be read.
+pub fn json_both_ways(data: &[u8]) {
+    for signal in Signal::ALL {
+        match json::read(signal, data) {
+            Ok(bytes) => {
+                let items = check(signal, &bytes);
+                assert!(items.is_ok(), "malformed bytes out of JSON: {items:?}");
+                let written = json::write(signal, &bytes).map(|written| (written.broken, written.json));
+                let Ok((0, text)) = written else { panic!("what came from JSON cannot be written as JSON") };
+                let again = json::read(signal, &text).map(|bytes| json::write(signal, &bytes));
+                assert!(again.is_ok_and(|again| again.is_ok_and(|again| again.json == text)));
+            }
+            Err(error) => assert!(error.line > 0 && error.column > 0 && !error.to_string().is_empty()),
+        }
+        let Ok(items) = check(signal, data) else { continue };
+        let Ok(written) = json::write(signal, data) else { panic!("write refuses what check takes") };
+        assert!(written.broken <= items, "more items broken than there are");
     }
 }
 

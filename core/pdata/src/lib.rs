@@ -5,7 +5,8 @@
 //! - [`check`] is the door: it walks a request down to the borders of its records and counts the items;
 //! - [`split`], [`edit`] and [`regroup`] write new requests from slices of the old;
 //! - [`view`] reads the inside, borrowed and total: broken bytes are an error for that record, never a panic;
-//! - [`build`] writes requests.
+//! - [`build`] writes requests;
+//! - [`json`] turns OTLP/JSON into such bytes and back.
 //!
 //! An *item* is a span, a log record or a data point. Unknown fields survive everywhere.
 
@@ -13,6 +14,7 @@ pub mod build;
 mod check;
 pub mod edit;
 pub mod fuzz;
+pub mod json;
 mod malformed;
 mod regroup;
 mod rope;

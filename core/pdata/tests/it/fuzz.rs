@@ -55,3 +55,15 @@ fn splicing_survives_any_bytes() {
 fn views_survive_any_bytes() {
     drive(4 << 32, 1000, fuzz::views);
 }
+
+#[test]
+fn json_survives_any_bytes_both_ways() {
+    drive(5 << 32, 500, fuzz::json_both_ways);
+    for seed in 0..3000u64 {
+        let mut g = Gen::new(seed ^ 6 << 32);
+        let signal = Signal::ALL[seed as usize % 3];
+        let mut text = streamgauge_pdata::json::write(signal, &g.request(signal)).unwrap().json;
+        mutate(&mut g, &mut text);
+        fuzz::json_both_ways(&text);
+    }
+}

@@ -6,6 +6,7 @@ mod check;
 mod decoded;
 mod edit;
 mod fuzz;
+mod json;
 mod oracle;
 mod regroup;
 mod sample;
