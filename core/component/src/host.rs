@@ -85,8 +85,9 @@ impl Host {
         &self.process.budget
     }
 
-    /// Reports this component's state. A change is logged once.
+    /// Reports this component's state. A change is logged once, a recovery too.
     pub fn report(&self, state: State, message: Option<String>) {
+        let before = self.process.board.state(self.kind, &self.id);
         if !self.process.board.report(self.kind, &self.id, state, message.clone()) {
             return;
         }
@@ -94,6 +95,9 @@ impl Host {
         match state {
             State::Permanent | State::Fatal => tracing::error!(kind, id, state = state.as_str(), "{why}"),
             State::Recoverable => tracing::warn!(kind, id, state = state.as_str(), "{why}"),
+            State::Ok if matches!(before, Some(State::Recoverable | State::Permanent)) => {
+                tracing::info!(kind, id, state = state.as_str(), "well again");
+            }
             _ => tracing::debug!(kind, id, state = state.as_str(), "{why}"),
         }
     }

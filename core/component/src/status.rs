@@ -110,6 +110,11 @@ impl StatusBoard {
         true
     }
 
+    /// The state of one component, once it has reported.
+    pub fn state(&self, kind: Kind, id: &str) -> Option<State> {
+        self.lock().components.get(&(kind, id.to_owned())).map(|status| status.state)
+    }
+
     /// Forgets a component that is gone.
     pub fn remove(&self, kind: Kind, id: &str) {
         self.lock().components.remove(&(kind, id.to_owned()));

@@ -97,10 +97,8 @@ impl Builder<'_> {
         for id in &pipeline.exporters {
             match self.exporters.get(&(id.clone(), pipeline.signal)) {
                 Some(target) => targets.push(target.clone()),
-                None => targets.push(Target {
-                    name: edge_name(Kind::Connector, id),
-                    consumer: self.connector(id, pipeline.signal)?,
-                }),
+                None => targets
+                    .push(Target { name: edge_name(Kind::Connector, id), consumer: self.connector(id)? }),
             }
         }
         for id in pipeline.processors.iter().rev() {
@@ -127,16 +125,19 @@ impl Builder<'_> {
         Ok(head)
     }
 
-    fn connector(&mut self, id: &Arc<str>, from: Signal) -> Result<Arc<dyn Consumer>, ComponentError> {
+    fn connector(&mut self, id: &Arc<str>) -> Result<Arc<dyn Consumer>, ComponentError> {
         if let Some(made) = self.connectors.get(id) {
             return Ok(made.clone());
         }
         let outlets = self.outlets(Kind::Connector, id)?;
         let planned = find(&self.plan.connectors, id)?;
         let host = self.host.for_component(Kind::Connector, id);
-        // The ledger of what comes in stands first.
-        let mut signals = vec![from];
-        signals.extend(outlets.signals().filter(|s| *s != from));
+        // The ledgers of what comes in stand first.
+        let feeds = |signal: &Signal| {
+            self.plan.pipelines.iter().any(|p| p.signal == *signal && p.exporters.contains(id))
+        };
+        let mut signals: Vec<Signal> = Signal::ALL.into_iter().filter(feeds).collect();
+        signals.extend(outlets.signals().filter(|s| !feeds(s)));
         let nodes = signals.iter().map(|s| host.node(*s)).collect();
         let make = make(planned.factory.create, planned, host.clone(), outlets.signals().collect());
         let node = ProcessorNode::start(make, outlets, host, nodes)

@@ -74,9 +74,11 @@ impl<T: ?Sized + Send + Sync + 'static> Keeper<T> {
     pub(crate) fn panicked(&self, message: &str) {
         let text = format!("panicked: {message}");
         tracing::error!(kind = self.host.kind().as_str(), id = %self.host.id(), "{text}");
-        self.host.report(State::Recoverable, Some(text));
-        self.current.send_replace(None);
-        self.fell.notify_one();
+        // Several calls may have been under way in it; the first to panic took it down.
+        if self.current.send_replace(None).is_some() {
+            self.host.report(State::Recoverable, Some(text));
+            self.fell.notify_one();
+        }
     }
 
     async fn supervise(self: Arc<Self>) {

@@ -8,6 +8,7 @@ mod fanout;
 mod graph;
 mod keeper;
 mod ledger;
+mod outbox;
 mod plan;
 mod processor_node;
 mod running;

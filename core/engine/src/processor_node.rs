@@ -8,12 +8,14 @@ use std::time::Instant;
 use arc_swap::ArcSwapOption;
 use futures_util::future::BoxFuture;
 use streamgauge_component::{
-    Batch, ComponentError, Consumer, Host, Node, Out, Outcome, Outlets, Processor, Reason, State,
+    Batch, ComponentError, Consumer, Host, Node, Out, Outlets, Processor, Reason, Signal, State, Tally,
+    panic_message,
 };
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::backoff::Backoff;
+use crate::outbox::{self, Outbox};
 
 /// Makes a fresh instance.
 pub(crate) type Make = Box<dyn Fn() -> Result<Arc<dyn Processor>, ComponentError> + Send + Sync>;
@@ -21,10 +23,7 @@ pub(crate) type Make = Box<dyn Fn() -> Result<Arc<dyn Processor>, ComponentError
 pub(crate) struct ProcessorNode {
     instance: ArcSwapOption<Instance>,
     make: Make,
-    outlets: Outlets,
-    host: Host,
-    /// The ledger of the signal that comes in, then those of other signals that go out.
-    nodes: Vec<Arc<Node>>,
+    outbox: Arc<Outbox>,
     wake_at: Mutex<Option<Instant>>,
     wake_moved: Notify,
     fell: Notify,
@@ -32,10 +31,15 @@ pub(crate) struct ProcessorNode {
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
-struct Instance(Arc<dyn Processor>);
+/// What one call wants sent, and whether that may end with the caller.
+struct Sending {
+    batches: Vec<Batch>,
+    /// Others than the caller have data in it.
+    shared: bool,
+}
 
 impl ProcessorNode {
-    /// Makes the first instance and starts the node's own tasks.
+    /// Makes the first instance and starts the node's own tasks. Of the ledger's `nodes` those that come in stand first.
     pub(crate) fn start(
         make: Make,
         outlets: Outlets,
@@ -44,12 +48,11 @@ impl ProcessorNode {
     ) -> Result<Arc<Self>, ComponentError> {
         let first = make()?;
         host.report(State::Ok, None);
+        let outbox = Arc::new(Outbox::new(outlets, host, nodes));
         let node = Arc::new(ProcessorNode {
-            instance: ArcSwapOption::from_pointee(Instance(first)),
+            instance: ArcSwapOption::from_pointee(Instance { processor: first, outbox: outbox.clone() }),
             make,
-            outlets,
-            host,
-            nodes,
+            outbox,
             wake_at: Mutex::new(None),
             wake_moved: Notify::new(),
             fell: Notify::new(),
@@ -61,10 +64,11 @@ impl ProcessorNode {
         Ok(node)
     }
 
-    /// Everything held leaves, now and after each later call: the collector stops.
+    /// Everything held leaves, now and after each later call: the collector stops. Returns when all of it has been taken.
     pub(crate) async fn flush(&self) {
         self.stopping.store(true, Ordering::Release);
         self.call(|processor, out| processor.flush(out)).await;
+        let _nothing_under_way = self.outbox.room.acquire_many(outbox::UNDER_WAY).await;
     }
 
     /// Ends the node's tasks and drops the instance. After [`ProcessorNode::flush`].
@@ -73,51 +77,70 @@ impl ProcessorNode {
             task.abort();
         }
         self.instance.store(None);
-        self.host.report(State::Stopped, None);
+        self.outbox.host.report(State::Stopped, None);
     }
 
-    /// One call outside of `consume`: a panic is caught here.
+    /// One call outside of `consume`.
     async fn call(&self, call: impl FnOnce(&dyn Processor, &mut Out)) {
         let Some(instance) = self.instance.load_full() else { return };
-        let mut out = Out::new(self.host.clock().now());
-        match catch_unwind(AssertUnwindSafe(|| call(&*instance.0, &mut out))) {
-            Ok(()) => self.finish(&*instance.0, out).await,
-            Err(panic) => self.panicked(streamgauge_component::panic_message(&*panic)),
+        let sending = self.run(&instance, None, call);
+        drop(instance);
+        self.outbox.send(sending.batches).await;
+    }
+
+    /// Runs one call and writes down what it counted. A panic takes the instance down; what was collected before goes on.
+    fn run(
+        &self,
+        instance: &Arc<Instance>,
+        incoming: Option<(Signal, u64)>,
+        call: impl FnOnce(&dyn Processor, &mut Out),
+    ) -> Sending {
+        let outbox = &self.outbox;
+        let processor = &*instance.processor;
+        let signal = incoming.map(|(signal, _)| signal);
+        let before = outbox.line(None).map_or(0, |node| node.held_items.get());
+        let mut out = Out::new(outbox.host.clock().now());
+        let ended = catch_unwind(AssertUnwindSafe(|| call(processor, &mut out)));
+        let (batches, wake_at, tally) = out.into_parts();
+        outbox.book(signal, &tally);
+        let shared =
+            batches.len() > 1 || !tally.created.is_empty() || batches.iter().any(|b| b.context.answered);
+        match ended {
+            Ok(()) => {
+                outbox.book_held(Some(processor));
+                self.wake_at(wake_at);
+            }
+            Err(panic) => {
+                let had = before + incoming.map_or(0, |(_, items)| items) + tally.created_items();
+                let has = outbox::held(processor).items + ended_items(&tally) + items(&batches);
+                if let Some(node) = outbox.line(signal) {
+                    node.dropped.add(Reason::Panic, had.saturating_sub(has));
+                }
+                self.take_down(instance, panic_message(&*panic));
+            }
+        }
+        Sending { batches, shared }
+    }
+
+    fn wake_at(&self, at: Option<Instant>) {
+        let Some(at) = at else { return };
+        let mut wake = lock(&self.wake_at);
+        if wake.is_none_or(|old| at < old) {
+            *wake = Some(at);
+            self.wake_moved.notify_one();
         }
     }
 
-    /// Counts and sends what one call collected.
-    async fn finish(&self, processor: &dyn Processor, out: Out) {
-        let (batches, wake_at, tally) = out.into_parts();
-        if let Some(node) = self.nodes.first() {
-            node.apply(&tally);
-            let held = processor.held();
-            node.held_items.set(held.items);
-            node.held_bytes.set(held.bytes);
-        }
-        for (signal, items) in &tally.created {
-            if let Some(node) = self.nodes.iter().find(|n| n.signal == *signal) {
-                node.created.add(*items);
-            }
-        }
-        if let Some(at) = wake_at {
-            let mut wake = lock(&self.wake_at);
-            if wake.is_none_or(|old| at < old) {
-                *wake = Some(at);
-                self.wake_moved.notify_one();
-            }
-        }
-        for batch in batches {
-            match self.outlets.get(batch.signal) {
-                Some(outlet) => outlet.consume(batch).await,
-                None => {
-                    // A connector that speaks a signal which no pipeline takes from it.
-                    if let Some(node) = self.nodes.iter().find(|n| n.signal == batch.signal) {
-                        node.dropped.add(Reason::Unsupported, batch.items() as u64);
-                    }
-                    batch.settle(&Outcome::Delivered);
-                }
-            }
+    /// Takes this instance out of service, unless another stands there already.
+    fn take_down(&self, fallen: &Arc<Instance>, message: &str) {
+        let host = &self.outbox.host;
+        let text = format!("panicked: {message}");
+        tracing::error!(kind = host.kind().as_str(), id = %host.id(), "{text}");
+        let current = self.instance.compare_and_swap(fallen, None);
+        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, fallen)) {
+            host.report(State::Recoverable, Some(text));
+            self.outbox.book_held(None);
+            self.fell.notify_one();
         }
     }
 
@@ -142,24 +165,22 @@ impl ProcessorNode {
 
     async fn supervise(self: Arc<Self>) {
         let mut backoff = Backoff::default();
+        let host = &self.outbox.host;
         loop {
             self.fell.notified().await;
-            loop {
+            while self.instance.load().is_none() {
                 tokio::time::sleep(backoff.next()).await;
                 match catch_unwind(AssertUnwindSafe(|| (self.make)())) {
-                    Ok(Ok(fresh)) => {
-                        self.instance.store(Some(Arc::new(Instance(fresh))));
-                        self.host.report(State::Ok, None);
-                        tracing::info!(id = %self.host.id(), "component made anew after it fell");
-                        break;
+                    Ok(Ok(processor)) => {
+                        let fresh = Instance { processor, outbox: self.outbox.clone() };
+                        self.instance.store(Some(Arc::new(fresh)));
+                        host.report(State::Ok, None);
+                        tracing::info!(id = %host.id(), "component made anew after it fell");
                     }
-                    Ok(Err(error)) => self.host.report(State::Recoverable, Some(error.to_string())),
+                    Ok(Err(error)) => host.report(State::Recoverable, Some(error.to_string())),
                     Err(panic) => {
-                        let message = streamgauge_component::panic_message(&*panic);
-                        self.host.report(
-                            State::Recoverable,
-                            Some(format!("panicked while being made: {message}")),
-                        );
+                        let message = format!("panicked while being made: {}", panic_message(&*panic));
+                        host.report(State::Recoverable, Some(message));
                     }
                 }
             }
@@ -170,73 +191,78 @@ impl ProcessorNode {
 impl Consumer for ProcessorNode {
     fn consume(&self, batch: Batch) -> BoxFuture<'_, ()> {
         Box::pin(async move {
+            let Ok(room) = self.outbox.room.clone().acquire_owned().await else { return };
             let Some(instance) = self.instance.load_full() else {
-                if let Some(node) = self.nodes.first() {
-                    node.returned.add(Reason::ComponentDown, batch.items() as u64);
-                }
-                let detail = format!("{} {:?} is down", self.host.kind().as_str(), self.host.id());
-                batch.settle(&Outcome::Retry {
-                    reason: Reason::ComponentDown,
-                    after: None,
-                    detail: Some(detail.into()),
-                });
-                return;
+                let host = &self.outbox.host;
+                return self
+                    .outbox
+                    .give_back(batch, format!("{} {:?} is down", host.kind().as_str(), host.id()));
             };
-            let mut out = Out::new(self.host.clock().now());
-            let items = batch.items() as u64;
-            let mut lost = CountOnPanic { node: self.nodes.first(), items };
-            instance.0.process(batch, &mut out);
-            lost.items = 0;
-            if self.stopping.load(Ordering::Acquire) {
-                instance.0.flush(&mut out);
+            let incoming = Some((batch.signal, batch.items() as u64));
+            let stopping = self.stopping.load(Ordering::Acquire);
+            let sending = self.run(&instance, incoming, |processor, out| {
+                processor.process(batch, out);
+                if stopping {
+                    processor.flush(out);
+                }
+            });
+            drop(instance);
+            if !sending.shared {
+                return self.outbox.send(sending.batches).await;
             }
-            self.finish(&*instance.0, out).await;
+            // The caller may be cancelled; what others have in this batch may not.
+            let outbox = self.outbox.clone();
+            let sent = tokio::spawn(async move {
+                outbox.send(sending.batches).await;
+                drop(room);
+            });
+            if let Err(error) = sent.await {
+                tracing::error!(id = %self.outbox.host.id(), "sending ended early: {error}");
+            }
         })
     }
 
     fn panicked(&self, message: &str) {
-        let fallen = self.instance.swap(None);
-        let text = format!("panicked: {message}");
-        tracing::error!(kind = self.host.kind().as_str(), id = %self.host.id(), "{text}");
-        self.host.report(State::Recoverable, Some(text));
-        if let Some(fallen) = fallen {
-            self.give_back(&*fallen.0);
-        }
-        self.fell.notify_one();
+        // The processor's own panics are caught where it is called: this one is the node's.
+        tracing::error!(id = %self.outbox.host.id(), "panicked: {message}");
     }
 }
 
-impl ProcessorNode {
-    /// What a fallen instance still holds goes back to its sources.
-    fn give_back(&self, fallen: &dyn Processor) {
-        let mut out = Out::new(self.host.clock().now());
-        if catch_unwind(AssertUnwindSafe(|| fallen.flush(&mut out))).is_err() {
-            return; // what it holds settles itself when it is dropped
+/// One instance. Whoever uses it last, after it was replaced, sends on what it still holds.
+struct Instance {
+    processor: Arc<dyn Processor>,
+    outbox: Arc<Outbox>,
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let mut out = Out::new(self.outbox.host.clock().now());
+        if catch_unwind(AssertUnwindSafe(|| self.processor.flush(&mut out))).is_err() {
+            return; // what it holds settles itself
         }
         let (batches, _, tally) = out.into_parts();
-        let Some(node) = self.nodes.first() else { return };
-        node.apply(&tally);
-        for batch in batches {
-            node.returned.add(Reason::ComponentDown, batch.items() as u64);
-            batch.settle(&Outcome::retry(Reason::ComponentDown));
+        self.outbox.book(None, &tally);
+        if batches.is_empty() {
+            return;
         }
-        node.held_items.set(0);
-        node.held_bytes.set(0);
+        let outbox = self.outbox.clone();
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(async move { outbox.send(batches).await })),
+            Err(_) => {
+                batches.into_iter().for_each(|b| outbox.give_back(b, "the collector has stopped".to_owned()))
+            }
+        }
     }
 }
 
-/// Counts what was in hand when a call panics.
-struct CountOnPanic<'a> {
-    node: Option<&'a Arc<Node>>,
-    items: u64,
+fn items(batches: &[Batch]) -> u64 {
+    batches.iter().map(|batch| batch.items() as u64).sum()
 }
 
-impl Drop for CountOnPanic<'_> {
-    fn drop(&mut self) {
-        if let Some(node) = self.node {
-            node.dropped.add(Reason::Panic, self.items);
-        }
-    }
+/// Items that a call ended itself.
+fn ended_items(tally: &Tally) -> u64 {
+    let sum = |counts: &[(Reason, u64)]| counts.iter().map(|(_, n)| n).sum::<u64>();
+    tally.delivered + sum(&tally.dropped) + sum(&tally.returned)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -248,7 +274,9 @@ mod tests {
     use std::time::Duration;
 
     use streamgauge_component::testkit::{Sink, Source};
-    use streamgauge_component::{Clock, Kind, Outlet, Registry, Signal, edge_name};
+    use streamgauge_component::{Clock, Kind, Outcome, Outlet, Registry, edge_name};
+
+    use tokio::sync::Semaphore;
 
     use super::*;
 
@@ -306,23 +334,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_panic_rejects_the_poison_returns_what_was_held_and_a_fresh_instance_goes_on() {
+    async fn a_panic_rejects_the_poison_sends_on_what_was_held_and_a_fresh_instance_goes_on() {
         let s = set();
         s.entry.consume(s.source.batch(Signal::Logs, vec![1], 1)).await;
         s.entry.consume(s.source.batch(Signal::Logs, vec![13], 4)).await;
-        assert_eq!(
-            s.source.outcomes(),
-            [Some(Outcome::retry(Reason::ComponentDown)), Some(Outcome::rejected(Reason::Panic))]
-        );
+        assert_eq!(s.source.outcomes()[1], Some(Outcome::rejected(Reason::Panic)));
         s.entry.consume(s.source.batch(Signal::Logs, vec![2], 1)).await;
         assert!(matches!(s.source.outcomes()[2], Some(Outcome::Retry { reason: Reason::ComponentDown, .. })));
         tokio::time::sleep(Duration::from_millis(10)).await;
         s.entry.consume(s.source.batch(Signal::Logs, vec![3], 1)).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(s.source.outcomes()[0], Some(Outcome::Delivered));
         assert_eq!(s.source.outcomes()[3], Some(Outcome::Delivered));
         let ledger = crate::Ledger::read(&s.registry);
         let row = ledger.rows.iter().find(|r| r.component == "hold").unwrap();
-        assert_eq!((row.taken, row.out, row.difference()), (7, 1, 0), "{row:?}");
+        assert_eq!((row.taken, row.out, row.difference()), (7, 2, 0), "{row:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -334,5 +360,63 @@ mod tests {
         s.node.stop();
         assert!(s.source.all_delivered());
         assert_eq!(s.sink.items(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_second_panic_leaves_the_fresh_instance_in_service() {
+        let s = set();
+        let old = s.node.instance.load_full().unwrap();
+        s.entry.consume(s.source.batch(Signal::Logs, vec![13], 1)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        s.entry.consume(s.source.batch(Signal::Logs, vec![1], 1)).await;
+        s.node.take_down(&old, "the same panic, seen by another thread");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(s.source.outcomes()[1], Some(Outcome::Delivered));
+    }
+
+    /// Sends two parts of two sources as one answered batch, as a joiner does.
+    #[derive(Default)]
+    struct Joining(Mutex<Vec<streamgauge_component::Part>>);
+
+    impl Processor for Joining {
+        fn process(&self, mut batch: Batch, out: &mut Out) {
+            let mut held = lock(&self.0);
+            held.append(&mut batch.parts);
+            if held.len() == 2 {
+                batch.parts = std::mem::take(&mut held);
+                Arc::make_mut(&mut batch.context).answered = true;
+                out.send(batch);
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cancelled_request_takes_nobody_elses_data_with_it() {
+        let (sink, slow) = (Sink::delivering(), Arc::new(Semaphore::new(0)));
+        struct Slow(Arc<Sink>, Arc<Semaphore>);
+        impl Consumer for Slow {
+            fn consume(&self, batch: Batch) -> BoxFuture<'_, ()> {
+                Box::pin(async move {
+                    let _turn = self.1.acquire().await;
+                    self.0.consume(batch).await;
+                })
+            }
+        }
+        let registry = Registry::default();
+        let out = registry.edge("logs", "processor/join", "exporter/x", Signal::Logs);
+        let outlet = Outlet::new(out, Arc::new(Slow(sink.clone(), slow.clone())));
+        let host = Host::for_test(Kind::Processor, "join");
+        let line = Arc::new(Node::detached("join", Kind::Processor, Signal::Logs));
+        let make: Make = Box::new(|| Ok(Arc::new(Joining::default())));
+        let outlets = Outlets::new(vec![(Signal::Logs, outlet)]);
+        let node = ProcessorNode::start(make, outlets, host, vec![line]).unwrap();
+        let source = Source::new();
+        node.consume(source.batch(Signal::Logs, vec![1], 9)).await;
+        let second = node.consume(source.batch(Signal::Logs, vec![2], 1));
+        assert!(tokio::time::timeout(Duration::from_secs(1), second).await.is_err(), "the target is slow");
+        slow.add_permits(1);
+        node.flush().await;
+        assert!(source.all_delivered(), "{:?}", source.outcomes());
+        assert_eq!(sink.items(), 10);
     }
 }

@@ -1,0 +1,86 @@
+//! What stands behind a processor: its outlets and its lines of the ledger.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use streamgauge_component::{Batch, Held, Host, Node, Outcome, Outlets, Processor, Reason, Signal, Tally};
+use tokio::sync::Semaphore;
+
+/// Batches that one processor may have under way. More wait before the processor: what a full target holds up is bounded.
+pub(crate) const UNDER_WAY: u32 = 128;
+
+/// Shared by a processor's node and its instances, also by one that fell and is still in use.
+pub(crate) struct Outbox {
+    pub(crate) host: Host,
+    pub(crate) room: Arc<Semaphore>,
+    outlets: Outlets,
+    /// One a signal: those that come in stand first.
+    nodes: Vec<Arc<Node>>,
+    /// Makes reading what is held and writing it down one step.
+    held: Mutex<()>,
+}
+
+impl Outbox {
+    pub(crate) fn new(outlets: Outlets, host: Host, nodes: Vec<Arc<Node>>) -> Self {
+        let room = Arc::new(Semaphore::new(UNDER_WAY as usize));
+        Outbox { host, room, outlets, nodes, held: Mutex::default() }
+    }
+
+    /// The line of the ledger for what comes in; of a wake or flush, the first one.
+    pub(crate) fn line(&self, incoming: Option<Signal>) -> Option<&Arc<Node>> {
+        match incoming {
+            Some(signal) => self.nodes.iter().find(|n| n.signal == signal),
+            None => self.nodes.first(),
+        }
+    }
+
+    /// Writes down what one call counted.
+    pub(crate) fn book(&self, incoming: Option<Signal>, tally: &Tally) {
+        if let Some(node) = self.line(incoming) {
+            node.apply(tally);
+        }
+        for (signal, items) in &tally.created {
+            if let Some(node) = self.line(Some(*signal)) {
+                node.created.add(*items);
+            }
+        }
+    }
+
+    /// Writes down what the instance in service holds; `None` when there is none.
+    pub(crate) fn book_held(&self, processor: Option<&dyn Processor>) {
+        let Some(node) = self.line(None) else { return };
+        let _one_step = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = processor.map(held).unwrap_or_default();
+        node.held_items.set(held.items);
+        node.held_bytes.set(held.bytes);
+    }
+
+    /// Sends, in order. What no pipeline takes is dropped and counted.
+    pub(crate) async fn send(&self, batches: Vec<Batch>) {
+        for batch in batches {
+            match self.outlets.get(batch.signal) {
+                Some(outlet) => outlet.consume(batch).await,
+                None => {
+                    if let Some(node) = self.line(Some(batch.signal)) {
+                        node.dropped.add(Reason::Unsupported, batch.items() as u64);
+                    }
+                    batch.settle(&Outcome::Delivered);
+                }
+            }
+        }
+    }
+
+    /// Gives a batch back to its sources.
+    pub(crate) fn give_back(&self, batch: Batch, detail: String) {
+        if let Some(node) = self.line(Some(batch.signal)) {
+            node.returned.add(Reason::ComponentDown, batch.items() as u64);
+        }
+        let reason = Reason::ComponentDown;
+        batch.settle(&Outcome::Retry { reason, after: None, detail: Some(detail.into()) });
+    }
+}
+
+/// What a processor holds; of one that panics when asked, nothing.
+pub(crate) fn held(processor: &dyn Processor) -> Held {
+    catch_unwind(AssertUnwindSafe(|| processor.held())).unwrap_or_default()
+}
