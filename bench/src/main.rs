@@ -1,38 +1,92 @@
-//! Measures the collector's binary and prints one table: what, its limit, what was measured.
+//! Measures the collector's binary and prints tables: what, its limit, what was measured.
 //!
-//! Claims of speed and size in the documents are rows of this table. Exits with 1 when a row is over its limit.
-#![allow(clippy::print_stdout, reason = "the table is this program's output")]
+//! Claims of speed and size in the documents are rows of these tables. Exits with 1 when a row is over its limit.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the tables are this program's output")]
+#![allow(clippy::expect_used, reason = "a bench that is broken stops at the place that broke")]
 
 mod idle;
+mod otlp;
 mod proc;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+
+use crate::otlp::OtlpArgs;
 
 /// Measures the collector.
 #[derive(Parser)]
 struct Args {
     /// The binary to measure; without it the one built beside this program.
-    #[arg(long)]
+    #[arg(long, global = true)]
     binary: Option<PathBuf>,
-    /// How long to watch the idle collector, in seconds.
-    #[arg(long, default_value_t = 60)]
-    seconds: u64,
-    /// Print JSON in place of the table.
-    #[arg(long)]
-    json: bool,
+    /// What to measure; without it everything.
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// The idle agent: start, memory, CPU.
+    Idle {
+        /// How long to watch it, in seconds.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Print JSON in place of the table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// OTLP in and out, beside a relay that looks at nothing and the peers.
+    Otlp(OtlpArgs),
+    /// The three most important rows of `otlp`, once.
+    Quick,
+    #[command(hide = true)]
+    Load(otlp::load::LoadArgs),
+    #[command(hide = true)]
+    Sink(otlp::sink::SinkArgs),
+    #[command(hide = true)]
+    Relay(otlp::relay::RelayArgs),
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let binary = args.binary.unwrap_or_else(beside_this_program);
-    let rows = idle::measure(&binary, Duration::from_secs(args.seconds));
-    println!("{}", if args.json { table::json(&rows) } else { table::text(&rows) });
-    if rows.iter().all(table::Row::holds) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let held = match args.what {
+        None => {
+            let idle = idle(&binary, 60, false);
+            otlp(&OtlpArgs::everything(), &binary) && idle
+        }
+        Some(What::Idle { seconds, json }) => idle(&binary, seconds, json),
+        Some(What::Otlp(args)) => otlp(&args, &binary),
+        Some(What::Quick) => otlp(&OtlpArgs::quick(), &binary),
+        Some(What::Load(args)) => child(otlp::load::run(args)),
+        Some(What::Sink(args)) => child(otlp::sink::run(args)),
+        Some(What::Relay(args)) => child(otlp::relay::run(args)),
+    };
+    if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn idle(binary: &Path, seconds: u64, json: bool) -> bool {
+    let rows = idle::measure(binary, Duration::from_secs(seconds));
+    println!("{}", if json { table::json(&rows) } else { table::text(&rows) });
+    rows.iter().all(table::Row::holds)
+}
+
+fn otlp(args: &OtlpArgs, binary: &Path) -> bool {
+    otlp::measure(args, binary).unwrap_or_else(|error| {
+        eprintln!("bench: {error}");
+        false
+    })
+}
+
+/// One thread, as children have one core.
+fn child(mode: impl Future<Output = ()>) -> bool {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("make a runtime");
+    runtime.block_on(mode);
+    true
 }
 
 fn beside_this_program() -> PathBuf {

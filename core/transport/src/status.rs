@@ -103,7 +103,7 @@ impl Status {
     }
 
     /// Reads the status from gRPC trailers; `None` when there is none in them.
-    pub(crate) fn from_trailers(trailers: &HeaderMap) -> Option<Self> {
+    pub fn from_trailers(trailers: &HeaderMap) -> Option<Self> {
         let number = trailers.get(GRPC_STATUS)?.to_str().ok().and_then(|text| text.parse().ok());
         let message = trailers.get(GRPC_MESSAGE).map(|text| text::from_percent(text.as_bytes()));
         let details = trailers.get(GRPC_DETAILS).and_then(|text| text::from_base64(text.as_bytes()));

@@ -1,0 +1,141 @@
+//! OTLP in, OTLP out: ours beside a relay that looks at nothing and beside the peers, on the same pinned core.
+//!
+//! - `rows`: the matrix. `subject`: who takes part, and how it is configured. `run`: one run. `table`: what is printed.
+//! - `load`, `sink`, `relay`: this program in other modes, as children. `bodies`: what is sent.
+
+mod bodies;
+mod child;
+mod histogram;
+pub mod load;
+mod machine;
+pub mod relay;
+mod rows;
+mod run;
+pub mod sink;
+mod subject;
+mod table;
+mod wire;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+
+use self::run::Times;
+use self::subject::Programs;
+use self::table::Done;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+#[derive(Args, Clone, Debug)]
+pub struct OtlpArgs {
+    /// A row to run, by its name; may be repeated. Without it every row.
+    #[arg(long)]
+    row: Vec<String>,
+    /// Rounds of each row; in each, ours and its base run twice and the peers once.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// The measured part of a run, in seconds.
+    #[arg(long, default_value_t = 4.0)]
+    window: f64,
+    /// The measured part of a run whose sink is slow or stalled, in seconds.
+    #[arg(long, default_value_t = 60.0)]
+    overload: f64,
+    /// Where the peers are: what `bench/peers/setup` made.
+    #[arg(long)]
+    peers: Option<PathBuf>,
+    /// Leave the peers out.
+    #[arg(long)]
+    no_peers: bool,
+    /// Write docs/performance.md.
+    #[arg(long)]
+    document: bool,
+}
+
+impl OtlpArgs {
+    /// The rows of `quick`, everything else as the defaults are.
+    pub fn quick() -> Self {
+        OtlpArgs {
+            row: rows::QUICK.map(str::to_owned).to_vec(),
+            rounds: 1,
+            window: 3.0,
+            overload: 10.0,
+            peers: None,
+            no_peers: false,
+            document: false,
+        }
+    }
+
+    /// Every row, and the document.
+    pub fn everything() -> Self {
+        OtlpArgs { row: Vec::new(), rounds: 3, window: 4.0, overload: 60.0, document: true, ..Self::quick() }
+    }
+}
+
+/// Runs the rows, prints the table, stores it; whether all promises hold.
+pub fn measure(args: &OtlpArgs, ours: &Path) -> Result<bool, String> {
+    let mut chosen = rows::all();
+    if let Some(unknown) = args.row.iter().find(|name| chosen.iter().all(|row| row.name != **name)) {
+        let names: Vec<_> = chosen.iter().map(|row| row.name).collect();
+        return Err(format!("there is no row {unknown}; there are {}", names.join(", ")));
+    }
+    chosen.retain(|row| args.row.is_empty() || args.row.iter().any(|name| name == row.name));
+    if !ours.is_file() {
+        return Err(format!("{} is not there: build it, or name it with --binary", ours.display()));
+    }
+    if std::thread::available_parallelism().map_or(0, usize::from) < 2 {
+        return Err("two cores are needed: one for what is measured, one for what measures".to_owned());
+    }
+    let peers = args.peers.clone().unwrap_or_else(|| Path::new(ROOT).join("target/peers"));
+    let there = |name: &str| if args.no_peers { PathBuf::new() } else { peers.join(name) };
+    let programs =
+        Programs { ours: ours.to_owned(), go: there("otelcol-bench"), rotel: there("rotel-agent") };
+    let times = Times {
+        warm_up: Duration::from_secs(1),
+        window: Duration::from_secs_f64(args.window),
+        overload: Duration::from_secs_f64(args.overload),
+    };
+    let about = machine::about(&programs);
+    let mut done = Vec::new();
+    for row in chosen {
+        let mut runs = Vec::new();
+        for round in 1..=args.rounds {
+            for subject in row.round() {
+                if !subject.is_there(&programs) || subject.lacks(&row).is_some() {
+                    continue;
+                }
+                let dir = tempfile::tempdir().map_err(|error| format!("make a directory: {error}"))?;
+                let measured = run::run(&row, subject, &programs, times, dir.path());
+                println!(
+                    "{} {round}/{} {}: {:.0} ns a record, {:.0} records/s",
+                    row.name,
+                    args.rounds,
+                    subject.name(),
+                    measured.cpu_ns,
+                    measured.rate
+                );
+                runs.push(measured);
+            }
+        }
+        done.push(Done { row, runs });
+        // After each row, so that a long run that breaks off has not been for nothing.
+        store(&done, &about, args.document)?;
+    }
+    println!("\n{}", table::text(&done));
+    Ok(done.iter().flat_map(Done::promises).all(|promise| promise.holds))
+}
+
+fn store(done: &[Done], about: &serde_json::Value, document: bool) -> Result<(), String> {
+    let write = |name: &str, text: String| {
+        let path = Path::new(ROOT).join(name);
+        std::fs::write(&path, text).map_err(|error| format!("write {}: {error}", path.display()))
+    };
+    std::fs::create_dir_all(Path::new(ROOT).join("bench/results")).map_err(|error| error.to_string())?;
+    let markdown = table::markdown(done);
+    write("bench/results/otlp.json", format!("{:#}\n", table::json(done, about)))?;
+    write("bench/results/otlp.md", markdown.clone())?;
+    match document {
+        true => write("docs/performance.md", machine::document(about, &markdown)),
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,147 @@
+//! What is measured: the floor, ourselves, the peers. Each with the configuration that does a row's job.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::Serialize;
+
+use super::bodies::TAG;
+use super::rows::{Job, Row};
+use super::wire::{Packing, Transport};
+
+/// A program under measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub enum Subject {
+    #[serde(rename = "floor")]
+    Floor,
+    #[serde(rename = "own pass")]
+    OwnPass,
+    #[serde(rename = "streamgauge")]
+    Ours,
+    #[serde(rename = "go collector")]
+    Go,
+    #[serde(rename = "rotel")]
+    Rotel,
+}
+
+/// Where the programs are.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    pub ours: PathBuf,
+    pub go: PathBuf,
+    pub rotel: PathBuf,
+}
+
+impl Subject {
+    pub fn name(self) -> &'static str {
+        match self {
+            Subject::Floor => "floor",
+            Subject::OwnPass => "own pass",
+            Subject::Ours => "streamgauge",
+            Subject::Go => "go collector",
+            Subject::Rotel => "rotel",
+        }
+    }
+
+    /// Whether its program is there; peers are optional.
+    pub fn is_there(self, programs: &Programs) -> bool {
+        match self {
+            Subject::Floor => true,
+            Subject::OwnPass | Subject::Ours => programs.ours.is_file(),
+            Subject::Go => programs.go.is_file(),
+            Subject::Rotel => programs.rotel.is_file(),
+        }
+    }
+
+    /// Why it cannot take part in a row.
+    pub fn lacks(self, row: &Row) -> Option<&'static str> {
+        match self {
+            Subject::Rotel if row.packing == Packing::Zstd => Some("has no zstd"),
+            _ => None,
+        }
+    }
+
+    /// The command that listens at `listen` and sends to `to`; none for the floor, which is a mode of the bench.
+    pub fn command(
+        self,
+        row: &Row,
+        programs: &Programs,
+        listen: SocketAddr,
+        to: SocketAddr,
+        dir: &Path,
+    ) -> Option<Command> {
+        let collector = |program: &Path, job: Job, ours: bool| {
+            let file = dir.join("config.yaml");
+            std::fs::write(&file, config(row, job, ours, listen, to)).expect("write the configuration");
+            let mut command = Command::new(program);
+            command.arg("--config").arg(file);
+            command
+        };
+        match self {
+            Subject::Floor => None,
+            Subject::OwnPass => Some(collector(&programs.ours, Job::Pass, true)),
+            Subject::Ours => Some(collector(&programs.ours, row.job, true)),
+            Subject::Go => Some(collector(&programs.go, row.job, false)),
+            Subject::Rotel => Some(rotel(row, &programs.rotel, listen, to)),
+        }
+    }
+}
+
+/// One file for both collectors, but for what the other does not know.
+fn config(row: &Row, job: Job, ours: bool, listen: SocketAddr, to: SocketAddr) -> String {
+    let protocol = match row.transport {
+        Transport::Grpc => format!("grpc: {{endpoint: '{listen}', max_recv_msg_size_mib: 64}}"),
+        Transport::Http => format!("http: {{endpoint: '{listen}', max_request_body_size: 67108864}}"),
+    };
+    let (exporter, endpoint) = match row.transport {
+        Transport::Grpc => ("otlp", format!("'{to}', tls: {{insecure: true}}")),
+        Transport::Http => ("otlphttp", format!("'http://{to}'")),
+    };
+    let queue = if job == Job::Queue { "" } else { ", sending_queue: {enabled: false}" };
+    let wait = if ours && job == Job::BatchDelivered { "    wait_for: delivered\n" } else { "" };
+    let (processors, chain) = match job {
+        Job::Pass | Job::Queue => (String::new(), "[]"),
+        Job::Batch | Job::BatchDelivered => ("processors:\n  batch: {}\n".to_owned(), "[batch]"),
+        Job::Tag => {
+            let action = format!("{{key: {TAG}, value: checkout, action: upsert}}");
+            (format!("processors:\n  resource: {{attributes: [{action}]}}\n"), "[resource]")
+        }
+    };
+    format!(
+        "receivers:\n  otlp:\n    protocols: {{{protocol}}}\n{wait}{processors}\
+         exporters:\n  {exporter}: {{endpoint: {endpoint}, compression: {}{queue}}}\n\
+         service:\n  telemetry: {{logs: {{level: warn}}, metrics: {{level: none}}}}\n  pipelines:\n    \
+         {}: {{receivers: [otlp], processors: {chain}, exporters: [{exporter}]}}\n",
+        row.packing.name(),
+        row.signal.name(),
+    )
+}
+
+/// It batches by itself and answers before that; there is no other way to give it the job of a row.
+fn rotel(row: &Row, program: &Path, listen: SocketAddr, to: SocketAddr) -> Command {
+    let mut command = Command::new(program);
+    let (listens, protocol) = match row.transport {
+        Transport::Grpc => ("--otlp-grpc-endpoint", "grpc"),
+        Transport::Http => ("--otlp-http-endpoint", "http"),
+    };
+    let idle = SocketAddr::from(([127, 0, 0, 1], streamgauge_harness::free_port())).to_string();
+    let other =
+        if row.transport == Transport::Grpc { "--otlp-http-endpoint" } else { "--otlp-grpc-endpoint" };
+    command
+        .args(["start", "--exporter", "otlp", "--otlp-exporter-protocol", protocol])
+        .args(["--otlp-exporter-endpoint", &format!("http://{to}")])
+        .args(["--otlp-exporter-compression", row.packing.name()])
+        .args([listens, &listen.to_string(), other, &idle])
+        .args(["--otlp-grpc-max-recv-msg-size-mib", "64"]);
+    match row.job {
+        Job::Batch | Job::BatchDelivered => {}
+        Job::Tag => {
+            command.args(["--disable-batching", "--otel-resource-attributes", &format!("{TAG}=checkout")]);
+        }
+        Job::Pass | Job::Queue => {
+            command.arg("--disable-batching");
+        }
+    }
+    command
+}

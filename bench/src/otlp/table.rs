@@ -1,0 +1,264 @@
+//! Medians, ratios, and the table as text, Markdown and JSON.
+
+use serde_json::{Value, json};
+
+use super::rows::{Base, Row};
+use super::run::Measured;
+use super::subject::Subject;
+
+/// A row with all its runs.
+pub struct Done {
+    pub row: Row,
+    pub runs: Vec<Measured>,
+}
+
+impl Done {
+    /// Subjects in the order in which they first ran.
+    fn subjects(&self) -> Vec<Subject> {
+        let mut found = Vec::new();
+        for run in &self.runs {
+            if !found.contains(&run.subject) {
+                found.push(run.subject);
+            }
+        }
+        found
+    }
+
+    fn of(&self, subject: Subject) -> impl Iterator<Item = &Measured> {
+        self.runs.iter().filter(move |run| run.subject == subject)
+    }
+
+    fn median(&self, subject: Subject, value: impl Fn(&Measured) -> f64) -> f64 {
+        median(self.of(subject).map(value).collect())
+    }
+
+    fn sum(&self, subject: Subject, value: impl Fn(&Measured) -> u64) -> u64 {
+        self.of(subject).map(value).sum()
+    }
+
+    fn cpu(&self, subject: Subject) -> f64 {
+        self.median(subject, |run| run.cpu_ns)
+    }
+
+    fn base(&self) -> Subject {
+        if self.row.base == Base::Floor { Subject::Floor } else { Subject::OwnPass }
+    }
+
+    /// What was promised of this row and whether it held; what was not measured holds nothing.
+    pub fn promises(&self) -> Vec<Promise> {
+        let ours = self.cpu(Subject::Ours);
+        let mut found = Vec::new();
+        if let Some(limit) = self.row.most_of_base {
+            let ratio = ours / self.cpu(self.base());
+            let text = format!("{}: CPU {ratio:.2} x {}, at most {limit}", self.row.name, self.base().name());
+            found.push(Promise { text, holds: ratio <= limit });
+        }
+        if let Some(limit) = self.row.least_of_go
+            && self.of(Subject::Go).next().is_some()
+        {
+            let ratio = self.cpu(Subject::Go) / ours;
+            let text =
+                format!("{}: the Go Collector takes {ratio:.1} x our CPU, at least {limit}", self.row.name);
+            found.push(Promise { text, holds: ratio >= limit });
+        }
+        let lost = self.sum(Subject::Ours, |run| run.lost);
+        let text = format!("{}: {lost} acknowledged records lost", self.row.name);
+        found.push(Promise { text, holds: lost == 0 });
+        found
+    }
+}
+
+/// A sentence that is true or not.
+pub struct Promise {
+    pub text: String,
+    pub holds: bool,
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => f64::NAN,
+        n if n % 2 == 1 => values[n / 2],
+        n => (values[n / 2 - 1] + values[n / 2]) / 2.0,
+    }
+}
+
+const HEAD: [&str; 17] = [
+    "row",
+    "subject",
+    "runs",
+    "CPU ns/rec",
+    "of base",
+    "of ours",
+    "records/s",
+    "p50 ms",
+    "p99 ms",
+    "RSS MiB",
+    "peak MiB",
+    "B/rec out",
+    "acked",
+    "delivered",
+    "lost",
+    "later",
+    "refused",
+];
+
+fn cells(done: &[Done]) -> Vec<[String; 17]> {
+    let mut lines = Vec::new();
+    for row in done {
+        for subject in row.subjects() {
+            let cpu = row.cpu(subject);
+            let ratio = |to: Subject| match cpu / row.cpu(to) {
+                ratio if ratio.is_finite() => format!("{ratio:.2}"),
+                _ => "-".to_owned(),
+            };
+            let number = |value: fn(&Measured) -> f64, digits: usize| {
+                format!("{:.digits$}", row.median(subject, value))
+            };
+            lines.push([
+                row.row.name.to_owned(),
+                subject.name().to_owned(),
+                row.of(subject).count().to_string(),
+                format!("{cpu:.0}"),
+                ratio(row.base()),
+                ratio(Subject::Ours),
+                number(|run| run.rate, 0),
+                number(|run| run.p50_us / 1e3, 2),
+                number(|run| run.p99_us / 1e3, 2),
+                number(|run| run.rss_mib, 0),
+                number(|run| run.peak_mib, 0),
+                number(|run| run.bytes_out, 1),
+                row.sum(subject, |run| run.acked).to_string(),
+                row.sum(subject, |run| run.delivered).to_string(),
+                row.sum(subject, |run| run.lost).to_string(),
+                row.sum(subject, |run| run.refused_with_delay).to_string(),
+                row.sum(subject, |run| run.refused + run.failed).to_string(),
+            ]);
+        }
+    }
+    lines
+}
+
+/// Aligned columns, then the promises.
+pub fn text(done: &[Done]) -> String {
+    let lines = cells(done);
+    let head = HEAD.map(str::to_owned);
+    let width = |n: usize| lines.iter().chain([&head]).map(|line| line[n].len()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
+    let aligned = |line: &[String; 17]| {
+        let cells = line.iter().zip(&widths).enumerate().map(|(n, (cell, width))| match n {
+            0 | 1 => format!("{cell:<width$}"),
+            _ => format!("{cell:>width$}"),
+        });
+        cells.collect::<Vec<_>>().join("  ")
+    };
+    let mut out = vec![aligned(&head)];
+    out.extend(lines.iter().map(aligned));
+    out.push(String::new());
+    for promise in done.iter().flat_map(Done::promises) {
+        out.push(format!("{:<5} {}", if promise.holds { "ok" } else { "OVER" }, promise.text));
+    }
+    out.join("\n")
+}
+
+/// The same as Markdown.
+pub fn markdown(done: &[Done]) -> String {
+    let mut out = vec![format!("| {} |", HEAD.join(" | ")), format!("|---|---{}|", "|---:".repeat(15))];
+    out.extend(cells(done).iter().map(|line| format!("| {} |", line.join(" | "))));
+    out.push(String::new());
+    for promise in done.iter().flat_map(Done::promises) {
+        out.push(format!("- {}: {}", if promise.holds { "ok" } else { "**over**" }, promise.text));
+    }
+    out.join("\n") + "\n"
+}
+
+/// Every run of every row.
+pub fn json(done: &[Done], about: &Value) -> Value {
+    let rows: Vec<Value> = done
+        .iter()
+        .map(|done| {
+            let row = &done.row;
+            json!({
+                "name": row.name,
+                "signal": row.signal.name(),
+                "transport": row.transport,
+                "compression": row.packing,
+                "job": format!("{:?}", row.job).to_lowercase(),
+                "sink": format!("{:?}", row.sink).to_lowercase(),
+                "records_a_request": row.records,
+                "resources_a_request": row.groups,
+                "offered_a_second": row.rate,
+                "in_flight": row.in_flight,
+                "connections": row.connections,
+                "promises": done.promises().iter()
+                    .map(|p| json!({"text": p.text, "holds": p.holds})).collect::<Vec<_>>(),
+                "runs": done.runs,
+            })
+        })
+        .collect();
+    json!({"about": about, "rows": rows})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(subject: Subject, cpu_ns: f64, lost: u64) -> Measured {
+        Measured {
+            subject,
+            cpu_ns,
+            rate: 1e5,
+            p50_us: 500.0,
+            p99_us: 900.0,
+            rss_mib: 12.0,
+            peak_mib: 13.0,
+            bytes_out: 262.0,
+            acked: 1000,
+            delivered: 1000 - lost,
+            lost,
+            refused_with_delay: 0,
+            refused: 0,
+            failed: 0,
+        }
+    }
+
+    fn done(ours: f64, lost: u64) -> Done {
+        let row = super::super::rows::all().remove(0);
+        let runs = [(Subject::Floor, 600.0), (Subject::Ours, ours), (Subject::Go, 3600.0)];
+        Done { row, runs: runs.map(|(subject, cpu)| measured(subject, cpu, lost)).to_vec() }
+    }
+
+    #[test]
+    fn a_median_stands_in_the_middle_whatever_the_order() {
+        assert_eq!(median(vec![9.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 9.0]), 3.0);
+        assert!(median(vec![]).is_nan());
+    }
+
+    #[test]
+    fn promises_are_held_against_base_peer_and_losses() {
+        let holds = |done: Done| done.promises().iter().map(|p| p.holds).collect::<Vec<_>>();
+        assert_eq!(holds(done(650.0, 0)), [true, true, true]);
+        assert_eq!(holds(done(750.0, 0)), [false, false, true]);
+        assert_eq!(holds(done(650.0, 7)), [true, true, false]);
+    }
+
+    #[test]
+    fn text_and_markdown_have_a_line_a_subject_and_columns_line_up() {
+        let text = text(&[done(660.0, 0)]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0].len(), lines[2].len());
+        assert!(lines[2].contains("streamgauge") && lines[2].contains("1.10"), "{}", lines[2]);
+        assert!(
+            markdown(&[done(660.0, 0)]).contains("| pass-grpc | go collector | 1 | 3600 | 6.00 | 5.45 |")
+        );
+    }
+
+    #[test]
+    fn json_keeps_every_run() {
+        let json = json(&[done(660.0, 0)], &json!({"cpu": "x"}));
+        assert_eq!(json["rows"][0]["runs"][2]["subject"], "go collector");
+        assert_eq!(json["rows"][0]["runs"][2]["cpu_ns"], 3600.0);
+        assert_eq!(json["about"]["cpu"], "x");
+    }
+}
