@@ -60,8 +60,9 @@ mod tests {
     #[test]
     fn this_process_has_memory_and_a_cpu_time() {
         let pid = std::process::id();
-        assert!(resident_mib(pid).unwrap() > 0.5);
-        assert!(peak_mib(pid).unwrap() >= resident_mib(pid).unwrap());
+        let resident = resident_mib(pid).unwrap();
+        assert!(resident > 0.5);
+        assert!(peak_mib(pid).unwrap() >= resident, "the peak was read later");
         assert!(cpu_time(pid).is_some());
         assert!(cpu_time_of_threads(pid).unwrap() > Duration::ZERO);
     }

@@ -73,6 +73,7 @@ fn span(record: &mut Message, random: &mut Random) {
     let start = NOW + random.below(1 << 30);
     record.bytes(1, &random.bytes::<16>());
     record.bytes(2, &random.bytes::<8>());
+    record.text(3, &format!("shop={:016x}{:016x}", random.next(), random.next()));
     record.bytes(4, &random.bytes::<8>());
     record.text(5, "POST /cart/items");
     record.varint(6, 2);
