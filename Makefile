@@ -1,5 +1,5 @@
 # Everything a person types. Each target sets up what it needs.
-.PHONY: demo test bench fuzz setup fmt docs
+.PHONY: demo test bench bench-quick bench-setup fuzz setup fmt docs
 
 # The demo starts soonest from the profile the tests use; set PROFILE=fast for an optimised one.
 PROFILE ?= dev
@@ -14,11 +14,18 @@ test:
 	@scripts/setup
 	@scripts/check
 
-# The table of speed and size, from an optimised binary.
-bench:
+# Every table of speed and size, from an optimised binary, beside the peers; takes about an hour and wants the machine
+# for itself. `make bench-quick` runs the three most important rows once, with the peers that are there.
+bench: bench-setup
+	bench/peers/setup
+	cargo run --profile fast -p streamgauge-bench
+
+bench-quick: bench-setup
+	cargo run --profile fast -p streamgauge-bench -- quick
+
+bench-setup:
 	@scripts/setup
 	cargo build --profile fast --bin streamgauge
-	cargo run --profile fast -p streamgauge-bench
 
 # Every fuzz function for FUZZ_SECONDS each.
 fuzz:
