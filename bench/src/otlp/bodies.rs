@@ -62,7 +62,10 @@ fn log(record: &mut Message, random: &mut Random) {
     record.varint(2, 9);
     record.text(3, "INFO");
     record.message(5, |body| {
-        body.text(1, &format!("order {:07} was accepted", random.below(10_000_000)));
+        body.text(
+            1,
+            &format!("order {:07} was accepted for delivery by the warehouse", random.below(10_000_000)),
+        );
     });
     common(record, 6, random);
     record.bytes(9, &random.bytes::<16>());
@@ -90,7 +93,8 @@ fn gauge(metric: &mut Message, points: usize, random: &mut Random) {
         for _ in 0..points {
             gauge.message(1, |point| {
                 common(point, 7, random);
-                attribute(point, 7, "cart.id", &format!("{:016x}{:016x}", random.next(), random.next()));
+                let [a, b, c, d] = std::array::from_fn(|_| random.next());
+                attribute(point, 7, "shopping.cart.id", &format!("{a:016x}{b:016x}{c:016x}{d:016x}"));
                 point.fixed64(2, NOW);
                 point.fixed64(3, NOW + random.below(1 << 30));
                 point.fixed64(4, (random.below(1 << 20) as f64).to_bits());

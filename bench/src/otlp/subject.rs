@@ -131,7 +131,8 @@ fn rotel(row: &Row, program: &Path, listen: SocketAddr, to: SocketAddr) -> Comma
     command
         .args(["start", "--exporter", "otlp", "--otlp-exporter-protocol", protocol])
         .args(["--otlp-exporter-endpoint", &format!("http://{to}")])
-        .args(["--otlp-exporter-compression", row.packing.name()])
+        // The one flag for all signals gives way to each signal's default, which is gzip.
+        .args([&format!("--otlp-exporter-{}-compression", row.signal.name()), row.packing.name()])
         .args([listens, &listen.to_string(), other, &idle])
         .args(["--otlp-grpc-max-recv-msg-size-mib", "64"]);
     match row.job {
