@@ -24,8 +24,9 @@ pub(crate) struct RedisScrape {
     resource: ResourceAttributes,
     recorder: Recorder,
     wants_cluster: bool,
-    /// The process that answered last: its run id, its uptime in seconds, its version.
+    /// The process that answered last: its run id, its uptime in seconds.
     process: Option<(String, i64)>,
+    /// Its version.
     version: Option<String>,
 }
 
@@ -47,11 +48,12 @@ impl RedisScrape {
         let deadline = self.server.deadline();
         let answer = self.server.ask(ReadCommand::info_everything(), deadline).await;
         let now = self.server.host().clock().now().unix_nanos;
-        self.recorder.begin(now);
         match answer {
             Ok(Ok(value)) => {
                 let text = text(&value);
                 let info = Info::parse(&text);
+                self.version = info.version().map(str::to_owned).or(self.version.take());
+                self.begin(now);
                 self.notice_restart(&info, now);
                 let cluster = self.cluster_info(&info, deadline).await;
                 let (cluster, problem) = (cluster.as_deref(), cluster.as_ref().err().cloned());
@@ -59,22 +61,27 @@ impl RedisScrape {
                 info::record(&info, cluster.as_ref(), &mut self.recorder);
                 self.server.report(problem);
             }
-            Ok(Err(error)) => self.down(format!("INFO is refused: {error}")),
-            Err(error) => self.down(error.to_string()),
+            Ok(Err(error)) => self.down(now, format!("INFO is refused: {error}")),
+            Err(error) => self.down(now, error.to_string()),
         }
-        let resource = self.resource.of(self.server.target(), self.version.as_deref());
-        self.recorder.finish(resource, SCOPE)
+        self.recorder.finish(SCOPE)
     }
 
-    /// Nothing is known but that the server did not answer: no series ends, none goes on.
-    fn down(&mut self, why: String) {
+    fn begin(&mut self, now: u64) {
+        let resource = self.resource.of(self.server.target(), self.version.as_deref());
+        self.recorder.begin(now, resource);
+    }
+
+    /// Nothing is known but that the server did not answer: no series ends, none goes on. The resource stays that of
+    /// the server that answered last.
+    fn down(&mut self, now: u64, why: String) {
+        self.begin(now);
         self.recorder.record(UP, &[], Number::Int(0));
         self.recorder.missed();
         self.server.report(Some(why));
     }
 
     fn notice_restart(&mut self, info: &Info<'_>, now: u64) {
-        self.version = info.version().map(str::to_owned);
         let (run_id, uptime) =
             (info.text("run_id").unwrap_or(""), info.int("uptime_in_seconds").unwrap_or(0));
         let same = matches!(&self.process, Some((id, before)) if id == run_id && *before <= uptime);

@@ -26,6 +26,8 @@ pub(crate) struct StreamScrape {
     observer: Observer,
     failures: Failures,
     recorder: Recorder,
+    /// The version of the server that told it last: one round without it makes no other resource.
+    version: Option<String>,
 }
 
 impl StreamScrape {
@@ -38,6 +40,7 @@ impl StreamScrape {
             observer: Observer::new(config, wants_consumers, recorder.wants(OLDEST_PENDING_AGE)),
             failures: Failures::new(server.host().clone()),
             recorder,
+            version: None,
             server,
         }
     }
@@ -48,17 +51,17 @@ impl StreamScrape {
         if let Some(error) = &refused {
             self.failures.add(b"", None, error);
         }
-        let left_out = u64::from(self.catalog.left_out());
-        self.failures.limit("max_streams", left_out);
-        let seen =
+        self.failures.limit("max_streams", self.catalog.left_out());
+        let mut seen =
             self.observer.observe(&self.server, &mut self.catalog, &mut self.failures, deadline).await?;
         self.failures.finish();
         let now = self.server.host().clock().now().unix_nanos;
-        self.recorder.begin(now);
+        self.version = seen.version.take().or(self.version.take());
+        let resource = self.resource.of(self.server.target(), self.version.as_deref());
+        self.recorder.begin(now, resource);
         record(&seen, self.server.db, now / 1_000_000, &mut self.recorder);
         self.server.report(refused.map(|error| format!("SCAN is refused, streams cannot be found: {error}")));
-        let resource = self.resource.of(self.server.target(), seen.version.as_deref());
-        Ok(self.recorder.finish(resource, SCOPE))
+        Ok(self.recorder.finish(SCOPE))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use streamgauge_pdata::build::{AttributeList, MetricsBuilder, NumberPoint};
+use streamgauge_pdata::build::{MetricsBuilder, NumberPoint};
 use streamgauge_pdata::view::Temporality;
 
 use super::table::{Kind, Metric, Since};
@@ -20,6 +20,9 @@ impl From<u64> for Number {
         Number::Int(i64::try_from(value).unwrap_or(i64::MAX))
     }
 }
+
+/// A resource's attributes.
+pub(crate) type Resource = Vec<(&'static str, String)>;
 
 /// Number of the metric in the table, and the values of its attributes.
 type Key = (usize, Box<[Box<str>]>);
@@ -38,7 +41,10 @@ struct Series {
 pub(crate) struct Recorder {
     metrics: Vec<&'static Metric>,
     enabled: Vec<bool>,
+    resource: Resource,
     series: HashMap<Key, Series>,
+    /// The resource that this round has left, with the series that lived there.
+    left: Option<(Resource, HashMap<Key, Series>)>,
     round: u64,
     /// Time of this round and of the last one that was not missed, in nanoseconds since 1970.
     now: u64,
@@ -55,7 +61,9 @@ impl Recorder {
         Recorder {
             metrics: metrics.collect(),
             enabled,
+            resource: Resource::new(),
             series: HashMap::new(),
+            left: None,
             round: 0,
             now: 0,
             before: 0,
@@ -66,8 +74,12 @@ impl Recorder {
         }
     }
 
-    /// Begins a round.
-    pub(crate) fn begin(&mut self, now: u64) {
+    /// Begins a round. Another resource than in the last round makes every series another one: all that live end there.
+    pub(crate) fn begin(&mut self, now: u64, resource: Resource) {
+        if resource != self.resource {
+            let old = std::mem::replace(&mut self.resource, resource);
+            self.left = Some((old, std::mem::take(&mut self.series)));
+        }
         self.round += 1;
         self.now = now;
         if self.before == 0 {
@@ -82,10 +94,11 @@ impl Recorder {
         let first = self.process_start == 0;
         self.process_start = if first { start } else { start.max(self.before + 1) };
         self.stats_start = self.process_start;
-        let metrics = &self.metrics;
-        self.series.retain(
-            |(metric, _), _| !matches!(metrics[*metric].kind, Kind::Counter(since) if since != Since::Series),
-        );
+        for ((metric, _), series) in &mut self.series {
+            if matches!(self.metrics[*metric].kind, Kind::Counter(Since::Process | Since::Stats)) {
+                series.value = Number::Int(0); // nothing is less: the fall is told by the restart already
+            }
+        }
     }
 
     /// Whether a metric is on.
@@ -129,48 +142,15 @@ impl Recorder {
     }
 
     /// Ends the round: its points, and a last one without a value for each series that got none; and how many.
-    pub(crate) fn finish(&mut self, resource: impl AttributeList, scope: &str) -> Option<(Bytes, usize)> {
+    pub(crate) fn finish(&mut self, scope: &str) -> Option<(Bytes, usize)> {
         if self.stats_fell {
             self.stats_start = self.before;
         }
-        let mut of_metric: Vec<Vec<(&Key, &Series)>> = vec![Vec::new(); self.metrics.len()];
-        for (key, series) in &self.series {
-            if series.recorded || series.round != self.round {
-                of_metric[key.0].push((key, series));
-            }
-        }
         let mut request = MetricsBuilder::new();
-        {
-            let mut resource = request.resource(resource);
-            let mut scope = resource.scope(scope, env!("CARGO_PKG_VERSION"));
-            for (metric, mut points) in self.metrics.iter().zip(of_metric) {
-                if points.is_empty() {
-                    continue;
-                }
-                points.sort_unstable_by_key(|(key, _)| *key);
-                let Metric { name, unit, about, kind, .. } = metric;
-                let mut open = match kind {
-                    Kind::Gauge => scope.gauge(name, unit, about),
-                    Kind::UpDown => scope.sum(name, unit, about, Temporality::Cumulative, false),
-                    Kind::Counter(_) => scope.sum(name, unit, about, Temporality::Cumulative, true),
-                };
-                for ((_, values), series) in points {
-                    let mut point = open.point(self.now);
-                    for (key, value) in metric.attributes.iter().zip(values) {
-                        point.attribute(key, &**value);
-                    }
-                    if series.round != self.round {
-                        point.no_recorded_value();
-                        continue;
-                    }
-                    self.start(metric.kind, series, &mut point);
-                    match series.value {
-                        Number::Int(value) => point.int(value),
-                        Number::Double(value) => point.double(value),
-                    };
-                }
-            }
+        if let Some((resource, series)) = self.left.take() {
+            self.write(&mut request, &resource, &series, scope);
         }
+        self.write(&mut request, &self.resource, &self.series, scope);
         if !self.missed {
             self.before = self.now;
         }
@@ -178,6 +158,54 @@ impl Recorder {
         let round = self.round;
         self.series.retain(|_, series| series.round == round);
         (items > 0).then(|| (request.finish(), items))
+    }
+
+    /// The points of one resource.
+    fn write(
+        &self,
+        request: &mut MetricsBuilder,
+        resource: &Resource,
+        series: &HashMap<Key, Series>,
+        scope: &str,
+    ) {
+        let mut of_metric: Vec<Vec<(&Key, &Series)>> = vec![Vec::new(); self.metrics.len()];
+        for (key, series) in series {
+            if series.recorded || series.round != self.round {
+                of_metric[key.0].push((key, series));
+            }
+        }
+        if of_metric.iter().all(Vec::is_empty) {
+            return;
+        }
+        let mut resource = request.resource(resource);
+        let mut scope = resource.scope(scope, env!("CARGO_PKG_VERSION"));
+        for (metric, mut points) in self.metrics.iter().zip(of_metric) {
+            if points.is_empty() {
+                continue;
+            }
+            points.sort_unstable_by_key(|(key, _)| *key);
+            let Metric { name, unit, about, kind, .. } = metric;
+            let mut open = match kind {
+                Kind::Gauge => scope.gauge(name, unit, about),
+                Kind::UpDown => scope.sum(name, unit, about, Temporality::Cumulative, false),
+                Kind::Counter(_) => scope.sum(name, unit, about, Temporality::Cumulative, true),
+            };
+            for ((_, values), series) in points {
+                let mut point = open.point(self.now);
+                for (key, value) in metric.attributes.iter().zip(values) {
+                    point.attribute(key, &**value);
+                }
+                if series.round != self.round {
+                    point.no_recorded_value();
+                    continue;
+                }
+                self.start(metric.kind, series, &mut point);
+                match series.value {
+                    Number::Int(value) => point.int(value),
+                    Number::Double(value) => point.double(value),
+                };
+            }
+        }
     }
 
     fn start(&self, kind: Kind, series: &Series, point: &mut NumberPoint<'_>) {

@@ -11,6 +11,8 @@ use streamgauge_redis::{CallResult, EndpointKeys, Monitor, ReadCommand, Target, 
 use streamgauge_transport::TlsClient;
 use tokio::time::Instant;
 
+use super::recorder::Resource;
+
 /// How the server is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -150,8 +152,8 @@ pub struct ResourceToggle {
 
 impl ResourceAttributes {
     /// The resource.
-    pub(crate) fn of(&self, target: &Target, version: Option<&str>) -> Vec<(&'static str, String)> {
-        let mut attributes = Vec::new();
+    pub(crate) fn of(&self, target: &Target, version: Option<&str>) -> Resource {
+        let mut attributes = Resource::new();
         if let Some(version) = version
             && self.version.enabled.unwrap_or(true)
         {

@@ -142,13 +142,11 @@ pub(crate) fn named<'a>(points: &'a [Point], name: &str) -> Vec<&'a Point> {
     points.iter().filter(|point| point.name == name).collect()
 }
 
-/// The value of a metric's only point; `None` when it has none, or the point says that there is none.
+/// The value of a metric's only point that has one; `None` when there is no such point.
 pub(crate) fn value_of(points: &[Point], name: &str) -> Option<f64> {
-    match named(points, name).as_slice() {
-        [] => None,
-        [point] => point.value,
-        more => panic!("{name} has {} points", more.len()),
-    }
+    let values: Vec<_> = named(points, name).iter().filter_map(|point| point.value).collect();
+    assert!(values.len() < 2, "{name} has {} points with a value", values.len());
+    values.first().copied()
 }
 
 /// Loads every yaml example of a README as a section of this type.

@@ -22,14 +22,21 @@ fn recorder() -> Recorder {
 
 /// One round; each point as `name{k}=value since start`, `-` for no recorded value.
 fn round(recorder: &mut Recorder, now: u64, fill: impl Fn(&mut Recorder)) -> Vec<String> {
-    recorder.begin(now);
+    round_of(recorder, "", now, fill)
+}
+
+/// The same with a version as the resource, which stands before the points when it is not empty.
+fn round_of(recorder: &mut Recorder, version: &str, now: u64, fill: impl Fn(&mut Recorder)) -> Vec<String> {
+    let resource = if version.is_empty() { Vec::new() } else { vec![("version", version.to_owned())] };
+    recorder.begin(now, resource);
     fill(recorder);
-    let Some((bytes, items)) = recorder.finish((), "test") else { return Vec::new() };
+    let Some((bytes, items)) = recorder.finish("test") else { return Vec::new() };
     let points = points(&bytes);
     assert_eq!(points.len(), items);
     let line = |point: &crate::scrape::testing::Point| {
         let value = point.value.map_or("-".to_owned(), |value| value.to_string());
-        format!("{}{{{}}}={value} since {}", point.name, point.attribute("k"), point.start)
+        let version = point.resource.get("version").map(|version| format!("{version} ")).unwrap_or_default();
+        format!("{version}{}{{{}}}={value} since {}", point.name, point.attribute("k"), point.start)
     };
     points.iter().map(line).collect()
 }
@@ -118,4 +125,59 @@ fn a_series_that_got_no_point_ends_once_unless_it_is_kept() {
 fn what_is_off_is_not_recorded() {
     let mut recorder = Recorder::new(TABLE.iter(), vec![false, true, true, true]);
     assert!(round(&mut recorder, 1, |r| r.record(GAUGE, &["a"], Number::Int(1))).is_empty());
+}
+
+#[test]
+fn another_resource_ends_every_series_of_the_old_one_once_even_those_that_are_kept() {
+    let mut recorder = recorder();
+    round_of(&mut recorder, "7", 100, |r| {
+        r.restarted(10);
+        r.record(GAUGE, &["a"], Number::Int(1));
+        r.record(GAUGE, &["kept"], Number::Int(1));
+        r.record(PROCESS, &[], Number::Int(90));
+        r.record(OWN, &["a"], Number::Int(5));
+    });
+    round_of(&mut recorder, "7", 200, |r| {
+        r.record(GAUGE, &["a"], Number::Int(1));
+        r.record(PROCESS, &[], Number::Int(190));
+        r.record(OWN, &["a"], Number::Int(6));
+        r.keep(|_, _| true);
+    });
+    let moved = |r: &mut Recorder| {
+        r.restarted(250);
+        r.record(GAUGE, &["a"], Number::Int(2));
+        r.record(PROCESS, &[], Number::Int(50));
+        r.keep(|_, _| true);
+    };
+    assert_eq!(
+        round_of(&mut recorder, "8", 300, moved),
+        [
+            "7 gauge{a}=- since 0",
+            "7 gauge{kept}=- since 0",
+            "7 process{}=- since 0",
+            "7 own{a}=- since 0",
+            "8 gauge{a}=2 since 0",
+            "8 process{}=50 since 250",
+        ]
+    );
+    let calm = round_of(&mut recorder, "8", 400, |r| {
+        r.record(GAUGE, &["a"], Number::Int(3));
+        r.record(PROCESS, &[], Number::Int(150));
+    });
+    assert_eq!(calm, ["8 gauge{a}=3 since 0", "8 process{}=150 since 250"]);
+}
+
+#[test]
+fn a_counter_that_a_restart_takes_away_ends() {
+    let mut recorder = recorder();
+    round(&mut recorder, 100, |r| {
+        r.restarted(10);
+        r.record(STATS, &["a"], Number::Int(5));
+        r.record(STATS, &["b"], Number::Int(5));
+    });
+    let after = round(&mut recorder, 200, |r| {
+        r.restarted(150);
+        r.record(STATS, &["a"], Number::Int(1));
+    });
+    assert_eq!(after, ["stats{a}=1 since 150", "stats{b}=- since 0"]);
 }
