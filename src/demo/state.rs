@@ -88,13 +88,10 @@ impl State {
 
     fn transition(&mut self, at: u64, of: &Labels, text: String) {
         let get = |key: &str| of.get(key).cloned().unwrap_or_default();
-        let transition = Transition {
-            at,
-            alert: get("alert.name"),
-            severity: get("alert.severity"),
-            state: get("alert.state"),
-            text,
-        };
+        let (alert, state) = (get("alert.name"), get("alert.state"));
+        // The screen has name and state in columns of their own.
+        let text = text.strip_prefix(&format!("{alert} {state}: ")).map(str::to_owned).unwrap_or(text);
+        let transition = Transition { at, alert, severity: get("alert.severity"), state, text };
         self.unseen.push(transition.clone());
         self.transitions.push_back(transition);
         if self.transitions.len() > TRANSITIONS {

@@ -48,7 +48,10 @@ fn a_transition_is_a_line_that_is_new_once() {
         let mut resource = request.resource(());
         let mut scope = resource.scope("test", "1");
         let mut record = scope.record(1);
-        record.time(3_723_000_000_000).event_name("alert.transition").body("billing lags");
+        record
+            .time(3_723_000_000_000)
+            .event_name("alert.transition")
+            .body("HighConsumerLag firing: billing lags");
         record.attribute("alert.name", "HighConsumerLag").attribute("alert.severity", "warning");
         record.attribute("alert.state", "firing");
     }

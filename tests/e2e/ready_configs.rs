@@ -1,6 +1,6 @@
 //! Every file in configs/ runs as it is, on a real Redis; so does what the README shows.
 
-use streamgauge_harness::{OtlpSink, Prometheus, Redis};
+use streamgauge_harness::{OtlpSink, Prometheus, Redis, free_port};
 
 use crate::support::{Running, SOON, binary, read, root, yaml_blocks};
 
@@ -35,6 +35,42 @@ fn quickstart_watches_a_redis_and_writes_the_log() {
     running.collector.wait_for_log("Metrics", SOON);
     let (code, log) = running.collector.terminate(SOON);
     assert_eq!(code, Some(0), "{log}");
+}
+
+/// The waits and bounds of each file are made small; which pipelines the alert goes through is the file's own.
+#[test]
+fn wherever_rules_are_ready_the_log_says_which_alert_fires_and_why() {
+    let redis = redis_with_a_stream();
+    let nowhere = format!("http://127.0.0.1:{}/", free_port());
+    for (file, doors, expected) in [
+        ("src/builtin.yaml", "{}", "postgres-sync is 13 entries behind on shop:orders"),
+        ("configs/quickstart.yaml", DOORS, "postgres-sync lags 13 entries behind on shop:orders"),
+        ("configs/gateway.yaml", DOORS, "shop:orders lags by 13"),
+        ("configs/postgres-writer.yaml", "{}", "High consumer lag on shop:orders"),
+    ] {
+        let mut text = read(file);
+        for (from, to) in [
+            ("for: 5m", "for: 0s"),
+            ("for: 1m", "for: 0s"),
+            ("warning: 1000\n", "warning: 5\n"),
+            ("warning: 100\n", "warning: 5\n"),
+            ("clear: {warning: 800}\n", "\n"),
+        ] {
+            text = text.replace(from, to);
+        }
+        let mut builder = binary().config(&text);
+        for (key, value) in [
+            ("REDIS_URL", redis.url().as_str()),
+            ("REDIS_ADDR", &redis.addr()),
+            ("PROMETHEUS_WRITE_URL", &nowhere),
+            ("LAG_WARNING", "5"),
+            ("LAG_FOR", "0s"),
+        ] {
+            builder = builder.env(key, value);
+        }
+        let running = Running::start_with(doors, builder);
+        running.collector.wait_for_log(&format!("HighConsumerLag firing: {expected}"), SOON);
+    }
 }
 
 #[test]

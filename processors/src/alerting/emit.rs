@@ -78,8 +78,8 @@ pub(super) fn events(transitions: &[Transition], now: u64) -> Option<Part> {
         };
         let annotations = &transition.annotations;
         let body = match annotations.get("summary").or(annotations.get("description")) {
-            Some(text) => text.to_owned(),
-            None => format!("{name} is {}", transition.state),
+            Some(text) => format!("{name} {}: {text}", transition.state),
+            None => format!("{name} {}", transition.state),
         };
         record
             .time(transition.at)

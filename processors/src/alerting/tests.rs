@@ -143,7 +143,7 @@ fn as_a_connector_each_transition_is_a_log_record_and_the_data_ends_here() {
     let labels = r#"{"alertname":"HighConsumerLag","category":"performance","group":"billing","server":"a","severity":"warning","stream":"orders"}"#;
     let line = |level, value, state, previous, at| {
         format!(
-            "server=a | alert.transition {level} \"orders lags by {value}\" \
+            "server=a | alert.transition {level} \"HighConsumerLag {state}: orders lags by {value}\" \
              {{alert.name=HighConsumerLag,alert.severity=warning,alert.state={state},alert.previous_state={previous},\
              alert.cause=value,alert.value={value},alert.fingerprint=FP,alert.labels={labels},\
              alert.annotations={{\"summary\":\"orders lags by {value}\"}}}} @{at}"
