@@ -32,10 +32,10 @@ pub(crate) fn items(level: &'static Level, buf: &[u8], mut pos: usize, end: usiz
         if !is_child(level, &field)? {
             continue;
         }
-        if level.exclusive && kind != field.number {
+        if level.is_oneof() && kind != field.number {
             (kind, total) = (field.number, 0);
         }
-        total += match level.below {
+        total += match level.below(field.number) {
             None => 1,
             Some(below) => items(below, buf, field.body, field.end)?,
         };
@@ -77,8 +77,8 @@ pub(crate) fn locate(signal: Signal, buf: &[u8], fault: Fault) -> Malformed {
             }
             place.push_str(level.child_name);
             // Writing to a String cannot fail.
-            let _ = if level.exclusive { Ok(()) } else { write!(place, "[{index}]") };
-            let Some(below) = level.below else { break };
+            let _ = if level.is_oneof() { Ok(()) } else { write!(place, "[{index}]") };
+            let Some(below) = level.below(field.number) else { break };
             (level, pos, end, index) = (below, field.body, field.end, 0);
             continue;
         }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::check::{is_child, locate};
 use crate::edit::{Edited, Editor, Headers, Outcome, Record, Splice, announce};
 use crate::malformed::{Fault, Malformed};
-use crate::signal::{Level, Signal};
+use crate::signal::{HEADER, Level, Signal};
 use crate::split::{header_budget, headers, live};
 use crate::wire::{self, Field};
 
@@ -22,7 +22,8 @@ pub trait Grouper: Headers {
 /// and sets the resource attribute `attribute` to the key. Records are copied, also out of one scope or metric; a
 /// resource whose records have one key is only spliced, one without records is left as it is.
 ///
-/// The copies of a resource's headers are bounded as in [`split`](crate::split()): when they are spent, records with
+/// The copies of headers are bounded as in [`split`](crate::split()), and with them the number of new resources: each
+/// is charged for its key and 64 bytes besides, and each copied field for 32. When the bound is reached, records with
 /// further keys go under `overflow`.
 ///
 /// # Errors
@@ -43,7 +44,8 @@ pub fn regroup(
         groups: HashMap::new(),
         keys: Vec::new(),
         places: HashSet::new(),
-        header_len: 0,
+        beside: Vec::new(),
+        header_cost: 0,
         nodes: Vec::new(),
         headers: Vec::new(),
         runs: Vec::new(),
@@ -55,6 +57,11 @@ pub fn regroup(
     Ok(walk.splice.finish())
 }
 
+/// What a new resource is charged for besides its headers and its key, in bytes: the work of writing it.
+const GROUP_COST: usize = 64;
+/// What a copied field is charged for besides its bytes: its place in the plan of the new request.
+const FIELD_COST: usize = 32;
+
 struct Walk<'a> {
     signal: Signal,
     attribute: &'a str,
@@ -64,9 +71,10 @@ struct Walk<'a> {
     /// The groups of the resource at hand, by key and by number, and in which messages they have records.
     groups: HashMap<String, u32>,
     keys: Vec<String>,
-    places: HashSet<(u32, Option<usize>)>,
-    /// The bytes of its header.
-    header_len: usize,
+    places: HashSet<(u32, usize)>,
+    /// Its fields that are neither its Resource nor scopes, and what a copy of them and the Resource costs.
+    beside: Vec<Range<usize>>,
+    header_cost: usize,
     /// The messages that hold its records.
     nodes: Vec<Node>,
     headers: Vec<Range<usize>>,
@@ -82,8 +90,10 @@ struct Node {
     number: u32,
     /// Its header fields, as a part of `Walk::headers`.
     headers: Range<usize>,
-    /// The bytes of the headers from the resource down to here.
+    /// What a copy of them costs.
     cost: usize,
+    /// Some group has the original.
+    taken: bool,
 }
 
 /// Neighbouring records of one group in one message.
@@ -97,7 +107,7 @@ impl Walk<'_> {
     fn request(&mut self, grouper: &mut impl Grouper) -> Result<(), Fault> {
         let (request, level, mut pos) = (self.splice.request, self.signal.request(), 0);
         while let Some(field) = wire::next_field(request, &mut pos, request.len())? {
-            match is_child(level, &field)?.then_some(level.below).flatten() {
+            match is_child(level, &field)?.then(|| level.below(field.number)).flatten() {
                 Some(below) => {
                     announce(self.signal, level, request, &field, grouper);
                     self.resource(below, &field, grouper)?;
@@ -120,8 +130,14 @@ impl Walk<'_> {
         self.headers.clear();
         self.runs.clear();
         self.places.clear();
-        headers(level, self.splice.request, field.body, field.end, &mut self.headers)?;
-        self.header_len = self.headers.drain(..).map(|header| header.len()).sum();
+        self.beside.clear();
+        self.header_cost = 0;
+        self.splice.find_resource(level, field, |header| {
+            self.header_cost += header.end - header.start + FIELD_COST;
+            if header.number != HEADER {
+                self.beside.push(header.start..header.end);
+            }
+        })?;
         self.collect(level, field, None, grouper)?;
         match self.keys.len() {
             0 => self.splice.rope.old(field.start, field.end),
@@ -132,7 +148,7 @@ impl Walk<'_> {
                 })?;
             }
             _ => {
-                self.write(level, field)?;
+                self.write(field);
                 self.splice.changed += 1;
             }
         }
@@ -152,7 +168,7 @@ impl Walk<'_> {
         let first = self.headers.len();
         let mut oneof = None;
         let mut pos = outer.body;
-        if level.exclusive
+        if level.is_oneof()
             && let Some((number, start)) = live(level, request, outer.body, outer.end, &mut self.headers)?
         {
             oneof = Some(self.node(node, number, first));
@@ -164,7 +180,7 @@ impl Walk<'_> {
                 continue;
             }
             empty = false;
-            let Some(below) = level.below else {
+            let Some(below) = level.below(field.number) else {
                 let record = Record::new(self.signal, outer.number, request, &field);
                 let group = self.group(grouper.key(&record), node);
                 self.run(group, node, field.start..field.end);
@@ -189,10 +205,9 @@ impl Walk<'_> {
 
     /// A message whose headers are those from `headers` on.
     fn node(&mut self, parent: Option<usize>, number: u32, headers: usize) -> usize {
-        let own = self.headers.iter().skip(headers).map(Range::len).sum::<usize>();
-        let cost =
-            own + parent.and_then(|at| self.nodes.get(at)).map_or(self.header_len, |parent| parent.cost);
-        self.nodes.push(Node { parent, number, headers: headers..self.headers.len(), cost });
+        let cost = self.headers.iter().skip(headers).map(|header| header.len() + FIELD_COST).sum();
+        let headers = headers..self.headers.len();
+        self.nodes.push(Node { parent, number, headers, cost, taken: false });
         self.nodes.len() - 1
     }
 
@@ -203,18 +218,46 @@ impl Walk<'_> {
         {
             return last.group;
         }
-        let cost = node.and_then(|at| self.nodes.get(at)).map_or(0, |node| node.cost);
         let known = self.groups.get(key).copied();
-        let free = self.keys.is_empty() || known.is_some_and(|group| self.places.contains(&(group, node)));
-        let group = match self.budget.checked_sub(if free { 0 } else { cost }) {
+        let group = match self.budget.checked_sub(self.price(key, known, node)) {
             Some(rest) => {
                 self.budget = rest;
                 known.unwrap_or_else(|| self.add(key))
             }
             None => self.groups.get(self.overflow).copied().unwrap_or_else(|| self.add(self.overflow)),
         };
-        self.places.insert((group, node));
+        self.place(group, node);
         group
+    }
+
+    /// What it costs to put a record with this key, whose group is `group` if there is one, in `node`. Nothing for
+    /// the first group of a message, which has the original.
+    fn price(&self, key: &str, group: Option<u32>, node: Option<usize>) -> usize {
+        let mut price = match group {
+            None if !self.keys.is_empty() => GROUP_COST + self.attribute.len() + key.len() + self.header_cost,
+            _ => 0,
+        };
+        let mut next = node;
+        while let Some((at, node)) = next.and_then(|at| Some((at, self.nodes.get(at)?))) {
+            if group.is_some_and(|group| self.places.contains(&(group, at))) {
+                break;
+            }
+            price += if node.taken { node.cost } else { 0 };
+            next = node.parent;
+        }
+        price
+    }
+
+    /// Notes that the group has records in `node`, and so a copy of it and of what it is in.
+    fn place(&mut self, group: u32, node: Option<usize>) {
+        let mut next = node;
+        while let Some((at, node)) = next.and_then(|at| Some((at, self.nodes.get_mut(at)?))) {
+            if !self.places.insert((group, at)) {
+                break;
+            }
+            node.taken = true;
+            next = node.parent;
+        }
     }
 
     fn add(&mut self, key: &str) -> u32 {
@@ -234,7 +277,7 @@ impl Walk<'_> {
     }
 
     /// Writes one resource for each group.
-    fn write(&mut self, level: &'static Level, field: &Field) -> Result<(), Fault> {
+    fn write(&mut self, field: &Field) {
         let mut runs = std::mem::take(&mut self.runs);
         runs.sort_by_key(|run| run.group);
         for group in runs.chunk_by(|a, b| a.group == b.group) {
@@ -242,8 +285,11 @@ impl Walk<'_> {
             let (attribute, key) = (self.attribute, key.as_str());
             self.splice.rope.open(field.number);
             let mut stamp = |resource: &mut Editor<'_>| resource.upsert(attribute, key);
-            let outcome = self.splice.resource_fields(level, field, false, &mut stamp)?;
+            let outcome = self.splice.copy_resource(&mut stamp);
             self.splice.broken += usize::from(outcome == Outcome::Broken);
+            for field in &self.beside {
+                self.splice.rope.old(field.start, field.end);
+            }
             for run in group {
                 self.go_to(run.node);
                 self.splice.rope.old(run.bytes.start, run.bytes.end);
@@ -252,7 +298,6 @@ impl Walk<'_> {
             self.splice.rope.close();
         }
         self.runs = runs;
-        Ok(())
     }
 
     /// Closes and opens messages until the innermost open one is `node`.

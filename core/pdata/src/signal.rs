@@ -70,13 +70,36 @@ pub(crate) struct Level {
     /// Fields that hold what is one level below, and what an error calls them.
     pub children: u64,
     pub child_name: &'static str,
-    /// The message below; `None` when the children are the items.
-    pub below: Option<&'static Level>,
-    /// The children are members of a oneof: the last one's kind is all that counts.
-    pub exclusive: bool,
+    below: Below,
     /// Known fields that are length-delimited, and those that are varints; children are in the first.
     pub len: u64,
     pub varint: u64,
+}
+
+/// What a level's children are.
+enum Below {
+    Items,
+    Message(&'static Level),
+    /// Members of a oneof, each with its own fields: the last one's kind is all that counts.
+    Kinds(&'static [(u32, Level)]),
+}
+
+impl Level {
+    /// The message in the child `number`; `None` when that is an item.
+    #[inline]
+    pub fn below(&self, number: u32) -> Option<&'static Level> {
+        match self.below {
+            Below::Items => None,
+            Below::Message(level) => Some(level),
+            Below::Kinds(kinds) => kinds.iter().find(|(kind, _)| *kind == number).map(|(_, level)| level),
+        }
+    }
+
+    /// Whether the children are members of a oneof.
+    #[inline]
+    pub fn is_oneof(&self) -> bool {
+        matches!(self.below, Below::Kinds(_))
+    }
 }
 
 const fn bits(numbers: &[u32]) -> u64 {
@@ -90,47 +113,48 @@ const fn bits(numbers: &[u32]) -> u64 {
 }
 
 const fn request(child_name: &'static str, below: &'static Level) -> Level {
-    Level {
-        children: bits(&[1]),
-        child_name,
-        below: Some(below),
-        exclusive: false,
-        len: bits(&[1]),
-        varint: 0,
-    }
+    Level { children: bits(&[1]), child_name, below: Below::Message(below), len: bits(&[1]), varint: 0 }
 }
 
-const fn envelope(child_name: &'static str, below: Option<&'static Level>) -> Level {
-    Level { children: bits(&[2]), child_name, below, exclusive: false, len: bits(&[1, 2, 3]), varint: 0 }
+const fn envelope(child_name: &'static str, below: Below) -> Level {
+    Level { children: bits(&[2]), child_name, below, len: bits(&[1, 2, 3]), varint: 0 }
 }
 
 static TRACES: Level = request("resource_spans", &RESOURCE_SPANS);
-static RESOURCE_SPANS: Level = envelope("scope_spans", Some(&SCOPE_SPANS));
-static SCOPE_SPANS: Level = envelope("spans", None);
+static RESOURCE_SPANS: Level = envelope("scope_spans", Below::Message(&SCOPE_SPANS));
+static SCOPE_SPANS: Level = envelope("spans", Below::Items);
 
 static LOGS: Level = request("resource_logs", &RESOURCE_LOGS);
-static RESOURCE_LOGS: Level = envelope("scope_logs", Some(&SCOPE_LOGS));
-static SCOPE_LOGS: Level = envelope("log_records", None);
+static RESOURCE_LOGS: Level = envelope("scope_logs", Below::Message(&SCOPE_LOGS));
+static SCOPE_LOGS: Level = envelope("log_records", Below::Items);
 
 static METRICS: Level = request("resource_metrics", &RESOURCE_METRICS);
-static RESOURCE_METRICS: Level = envelope("scope_metrics", Some(&SCOPE_METRICS));
-static SCOPE_METRICS: Level = envelope("metrics", Some(&METRIC));
-const KINDS: u64 = bits(&[GAUGE, SUM, HISTOGRAM, EXPONENTIAL_HISTOGRAM, SUMMARY]);
+static RESOURCE_METRICS: Level = envelope("scope_metrics", Below::Message(&SCOPE_METRICS));
+static SCOPE_METRICS: Level = envelope("metrics", Below::Message(&METRIC));
+const DATA: u64 = bits(&[GAUGE, SUM, HISTOGRAM, EXPONENTIAL_HISTOGRAM, SUMMARY]);
 static METRIC: Level = Level {
-    children: KINDS,
+    children: DATA,
     child_name: "data",
-    below: Some(&DATA),
-    exclusive: true,
-    len: KINDS | bits(&[1, 2, 3, 12]),
+    below: Below::Kinds(&KINDS),
+    len: DATA | bits(&[1, 2, 3, 12]),
     varint: 0,
 };
-/// Gauge, Sum, Histogram, ExponentialHistogram and Summary: `aggregation_temporality` and `is_monotonic` where
-/// they exist have the same numbers.
-static DATA: Level = Level {
-    children: bits(&[1]),
-    child_name: "data_points",
-    below: None,
-    exclusive: false,
-    len: bits(&[1]),
-    varint: bits(&[2, 3]),
-};
+/// `aggregation_temporality` is 2 and `is_monotonic` 3 in the kinds that have them; in the others these numbers are
+/// free for fields of any wire type.
+static KINDS: [(u32, Level); 5] = [
+    (GAUGE, data(&[])),
+    (SUM, data(&[2, 3])),
+    (HISTOGRAM, data(&[2])),
+    (EXPONENTIAL_HISTOGRAM, data(&[2])),
+    (SUMMARY, data(&[])),
+];
+
+const fn data(varint: &[u32]) -> Level {
+    Level {
+        children: bits(&[1]),
+        child_name: "data_points",
+        below: Below::Items,
+        len: bits(&[1]),
+        varint: bits(varint),
+    }
+}

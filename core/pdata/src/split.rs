@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::check::{self, is_child, items};
 use crate::malformed::{Fault, Malformed};
-use crate::rope::Rope;
+use crate::rope::{self, Rope};
 use crate::signal::{Level, Signal};
 use crate::wire::{self, Field};
 
@@ -85,10 +85,17 @@ struct Splitter<'a> {
     out: Vec<Piece>,
 }
 
+/// The state of a piece to return to.
+struct Mark {
+    rope: rope::Mark,
+    open: usize,
+    copied: usize,
+}
+
 impl Splitter<'_> {
     /// Takes the message `pos..end` apart.
     fn message(&mut self, level: &'static Level, pos: usize, end: usize) -> Result<(), Fault> {
-        if level.exclusive {
+        if level.is_oneof() {
             return self.oneof(level, pos, end);
         }
         let mut at = pos;
@@ -105,7 +112,7 @@ impl Splitter<'_> {
 
     /// Takes a child whole if it fits, else apart if it has more than one item.
     fn child(&mut self, level: &'static Level, field: &Field) -> Result<(), Fault> {
-        let Some(below) = level.below else {
+        let Some(below) = level.below(field.number) else {
             self.whole(field, 1);
             return Ok(());
         };
@@ -125,11 +132,10 @@ impl Splitter<'_> {
     /// Takes the members of a oneof apart as if they were one message, which is what they mean.
     fn oneof(&mut self, level: &'static Level, pos: usize, end: usize) -> Result<(), Fault> {
         let before = self.headers.len();
-        let (Some((number, first)), Some(below)) =
-            (live(level, self.buf, pos, end, &mut self.headers)?, level.below)
-        else {
+        let Some((number, first)) = live(level, self.buf, pos, end, &mut self.headers)? else {
             return Ok(());
         };
+        let Some(below) = level.below(number) else { return Ok(()) };
         self.enter(number, before);
         let mut at = first;
         while let Some(field) = wire::next_field(self.buf, &mut at, end)? {
@@ -159,12 +165,10 @@ impl Splitter<'_> {
         match self.limit {
             Limit::Items(most) => self.items + n <= most.max(1),
             Limit::Bytes(most) => {
-                let mark = self.rope.mark();
-                let open = self.open;
+                let mark = self.mark();
                 self.add(field);
                 let fits = self.rope.closed_len() <= most;
-                self.rope.back_to(mark);
-                self.open = open;
+                self.back_to(mark);
                 fits
             }
         }
@@ -180,11 +184,10 @@ impl Splitter<'_> {
                 self.add(field);
             }
             Limit::Bytes(most) => {
-                let (mark, open, alone) = (self.rope.mark(), self.open, self.rope.is_empty());
+                let (mark, alone) = (self.mark(), self.rope.is_empty());
                 self.add(field);
                 if !alone && self.rope.closed_len() > most {
-                    self.rope.back_to(mark);
-                    self.open = open;
+                    self.back_to(mark);
                     self.cut();
                     self.add(field);
                 }
@@ -203,6 +206,16 @@ impl Splitter<'_> {
             self.open += 1;
         }
         self.rope.old(field.start, field.end);
+    }
+
+    fn mark(&self) -> Mark {
+        Mark { rope: self.rope.mark(), open: self.open, copied: self.copied }
+    }
+
+    /// Forgets what was added since `mark`.
+    fn back_to(&mut self, mark: Mark) {
+        self.rope.back_to(mark.rope);
+        (self.open, self.copied) = (mark.open, mark.copied);
     }
 
     /// Ends the piece.
@@ -227,7 +240,6 @@ pub(crate) fn live(
     out: &mut Vec<Range<usize>>,
 ) -> Result<Option<(u32, usize)>, Fault> {
     let (mut at, mut kind, first) = (pos, None, out.len());
-    let Some(below) = level.below else { return Ok(None) };
     while let Some(field) = wire::next_field(buf, &mut at, end)? {
         if !is_child(level, &field)? {
             continue;
@@ -236,7 +248,9 @@ pub(crate) fn live(
             kind = Some((field.number, field.start));
             out.truncate(first);
         }
-        headers(below, buf, field.body, field.end, out)?;
+        if let Some(below) = level.below(field.number) {
+            headers(below, buf, field.body, field.end, out)?;
+        }
     }
     Ok(kind)
 }

@@ -73,7 +73,7 @@ impl<'a> Splice<'a> {
     ) -> Result<(), Fault> {
         let (request, mut pos) = (self.request, 0);
         while let Some(field) = wire::next_field(request, &mut pos, request.len())? {
-            match is_child(level, &field)?.then_some(level.below).flatten() {
+            match is_child(level, &field)?.then(|| level.below(field.number)).flatten() {
                 Some(below) => self.resource(below, &field, edit)?,
                 None => self.rope.old(field.start, field.end),
             }
@@ -90,7 +90,7 @@ impl<'a> Splice<'a> {
     ) -> Result<(), Fault> {
         let mark = self.rope.mark();
         self.rope.open(field.number);
-        match self.resource_fields(level, field, true, edit)? {
+        match self.resource_fields(level, field, edit)? {
             Outcome::Changed => {
                 self.rope.close();
                 self.changed += 1;
@@ -104,38 +104,57 @@ impl<'a> Splice<'a> {
         Ok(())
     }
 
-    /// Writes the inside of a ResourceX with its resource edited, with or without the scopes. Several Resource
-    /// messages become one, which is what they mean.
-    pub(crate) fn resource_fields(
+    /// Writes the inside of a ResourceX with its resource edited. Several Resource messages become one, which is what
+    /// they mean.
+    fn resource_fields(
         &mut self,
         level: &'static Level,
         field: &Field,
-        scopes: bool,
         edit: &mut impl FnMut(&mut Editor<'_>),
     ) -> Result<Outcome, Fault> {
         let request: &Bytes = self.request;
-        self.spans.clear();
-        let mut pos = field.body;
-        while let Some(inner) = wire::next_field(request, &mut pos, field.end)? {
-            is_child(level, &inner)?;
-            if inner.number == HEADER {
-                self.spans.push(inner.span());
-            }
-        }
+        self.find_resource(level, field, |_| {})?;
         let outcome = self.attributes(RESOURCE_ATTRIBUTES, edit);
         let mut written = false;
         if self.spans.is_empty() {
             self.write_header(outcome, &mut written);
         }
-        pos = field.body;
+        let mut pos = field.body;
         while let Some(inner) = wire::next_field(request, &mut pos, field.end)? {
             match inner.number {
                 HEADER => self.write_header(outcome, &mut written),
-                _ if scopes || !is_child(level, &inner)? => self.rope.old(inner.start, inner.end),
-                _ => {}
+                _ => self.rope.old(inner.start, inner.end),
             }
         }
         Ok(outcome)
+    }
+
+    /// Finds the parts of the Resource of the ResourceX in `field`, and tells `each` of its fields that are not scopes.
+    pub(crate) fn find_resource(
+        &mut self,
+        level: &'static Level,
+        field: &Field,
+        mut each: impl FnMut(&Field),
+    ) -> Result<(), Fault> {
+        self.spans.clear();
+        let mut pos = field.body;
+        while let Some(inner) = wire::next_field(self.request, &mut pos, field.end)? {
+            if is_child(level, &inner)? {
+                continue;
+            }
+            if inner.number == HEADER {
+                self.spans.push(inner.span());
+            }
+            each(&inner);
+        }
+        Ok(())
+    }
+
+    /// Writes the Resource that was found last, edited.
+    pub(crate) fn copy_resource(&mut self, edit: &mut impl FnMut(&mut Editor<'_>)) -> Outcome {
+        let outcome = self.attributes(RESOURCE_ATTRIBUTES, edit);
+        self.write_header(outcome, &mut false);
+        outcome
     }
 
     fn write_header(&mut self, outcome: Outcome, written: &mut bool) {

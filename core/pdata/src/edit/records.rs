@@ -121,7 +121,7 @@ impl Splice<'_> {
                 continue;
             }
             let mark = self.rope.mark();
-            let changed = match level.below {
+            let changed = match level.below(field.number) {
                 Some(below) => {
                     announce(signal, level, request, &field, editor);
                     self.rope.open(field.number);
@@ -161,9 +161,9 @@ pub(crate) fn announce(signal: Signal, level: &Level, buf: &[u8], field: &Field,
     let request = signal.request();
     if std::ptr::eq(level, request) {
         to.resource(Unread { reader, of: PhantomData });
-    } else if request.below.is_some_and(|resource| std::ptr::eq(level, resource)) {
+    } else if request.below(field.number).is_some_and(|resource| std::ptr::eq(level, resource)) {
         to.scope(Unread { reader, of: PhantomData });
-    } else if level.below.is_some_and(|below| below.exclusive) {
+    } else if level.below(field.number).is_some_and(Level::is_oneof) {
         to.metric(Unread { reader, of: PhantomData });
     }
 }

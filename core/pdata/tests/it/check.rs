@@ -120,6 +120,21 @@ fn a_known_field_with_another_wire_type_is_refused_and_an_unknown_one_is_not() {
 }
 
 #[test]
+fn fields_that_a_kind_of_metric_does_not_have_may_come_with_any_wire_type() {
+    // A metric's data of this kind with field `number` as an empty string.
+    let data = |kind: u8, number: u8| vec![0x0a, 8, 0x12, 6, 0x12, 4, kind << 3 | 2, 2, number << 3 | 2, 0];
+    let free = [(5, 2), (5, 3), (9, 3), (10, 3), (11, 2), (11, 3)];
+    for (kind, number) in free {
+        let request = bytes::Bytes::from(data(kind, number));
+        assert_eq!(check(Signal::Metrics, &request), Ok(0), "field {number} of kind {kind}");
+    }
+    for (kind, number) in [(7, 2), (7, 3), (9, 2), (10, 2)] {
+        let what = What::Mismatch { field: number.into(), wire: 2 };
+        assert_eq!(fault(&data(kind, number)).1, what, "field {number} of kind {kind}");
+    }
+}
+
+#[test]
 fn groups_nested_too_deep_are_refused() {
     let nested = |n: usize| [[0x9b, 0x06].repeat(n), [0x9c, 0x06].repeat(n)].concat();
     assert_eq!(check(Signal::Logs, &nested(100)), Ok(0));

@@ -1,13 +1,15 @@
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use opentelemetry_proto::tonic::common::v1::{AnyValue as P, KeyValue, any_value::Value as V};
 use proptest::prelude::*;
-use streamgauge_pdata::build::MetricsBuilder;
+use streamgauge_pdata::build::{LogsBuilder, MetricsBuilder};
 use streamgauge_pdata::edit::{Headers, Record};
-use streamgauge_pdata::view::MetricsView;
+use streamgauge_pdata::view::{LogsView, MetricsView};
 use streamgauge_pdata::{Grouper, Signal, check, regroup};
 
 use crate::decoded::{Decoded, Flat};
-use crate::sample::Gen;
+use crate::sample::{Gen, put_varint};
 
 /// Groups by the attribute `a`, as text.
 #[derive(Default)]
@@ -112,17 +114,32 @@ fn the_points_of_one_metric_are_split_by_key() {
     assert_eq!(indexes, [0, 0, 1]);
 }
 
+/// Every record has another key.
+#[derive(Default)]
+struct Each(usize, String);
+
+impl Headers for Each {}
+
+impl Grouper for Each {
+    fn key(&mut self, _: &Record<'_>) -> &str {
+        self.0 += 1;
+        self.1 = self.0.to_string();
+        &self.1
+    }
+}
+
+/// The attribute `p` of every resource.
+fn stamps(request: &[u8]) -> Vec<String> {
+    let resources = LogsView::new(request).resources();
+    resources
+        .map(|resource| {
+            resource.unwrap().attributes().get("p").unwrap().unwrap().as_str().unwrap().to_owned()
+        })
+        .collect()
+}
+
 #[test]
 fn keys_beyond_the_bound_on_copied_headers_go_under_the_overflow() {
-    struct Each(usize, String);
-    impl Headers for Each {}
-    impl Grouper for Each {
-        fn key(&mut self, _: &Record<'_>) -> &str {
-            self.0 += 1;
-            self.1 = self.0.to_string();
-            &self.1
-        }
-    }
     for (large_resource, large_scope) in [(8 << 20, 1), (1, 8 << 20)] {
         let mut builder = MetricsBuilder::new();
         {
@@ -134,11 +151,70 @@ fn keys_beyond_the_bound_on_copied_headers_go_under_the_overflow() {
             }
         }
         let request = builder.finish();
-        let grouped =
-            regroup(Signal::Metrics, &request, "p", "overflow", &mut Each(0, String::new())).unwrap();
+        let grouped = regroup(Signal::Metrics, &request, "p", "overflow", &mut Each::default()).unwrap();
         assert_eq!(check(Signal::Metrics, &grouped.bytes), Ok(1000));
         assert!(grouped.bytes.len() < 80 << 20, "{} bytes", grouped.bytes.len());
         let last = MetricsView::new(&grouped.bytes).resources().last().unwrap().unwrap();
         assert_eq!(last.attributes().get("p").unwrap().unwrap().as_str(), Some("overflow"));
     }
+}
+
+#[test]
+fn time_is_linear_in_scopes_and_keys() {
+    let (n, mut builder) = (20_000, LogsBuilder::new());
+    {
+        let mut resource = builder.resource([("k", "v")]);
+        (0..n).for_each(|time| drop(resource.scope("s", "").record(time)));
+    }
+    let request = builder.finish();
+    let start = Instant::now();
+    let grouped = regroup(Signal::Logs, &request, "p", "overflow", &mut Each::default()).unwrap();
+    // Walking all scopes once for each key takes a hundred times as long.
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert_eq!(stamps(&grouped.bytes), (1..=n).map(|key| key.to_string()).collect::<Vec<_>>());
+}
+
+#[test]
+fn new_resources_are_charged_for_their_stamp() {
+    let mut builder = LogsBuilder::new();
+    {
+        let mut resource = builder.resource([("k", "v")]);
+        let mut scope = resource.scope("s", "");
+        (0..200).for_each(|time| drop(scope.record(time)));
+    }
+    let attribute = "p".repeat(1 << 20);
+    let grouped =
+        regroup(Signal::Logs, &builder.finish(), &attribute, "overflow", &mut Each::default()).unwrap();
+    assert_eq!(check(Signal::Logs, &grouped.bytes), Ok(200));
+    assert_eq!(LogsView::new(&grouped.bytes).resources().count(), 1 + 63 + 1, "first, bound, overflow");
+}
+
+#[test]
+fn copied_fields_are_charged_for_their_place_also_when_they_are_tiny() {
+    // Unknown fields (20, varint 1) between empty scopes, and a scope of a thousand records.
+    let mut resource = [0xa0, 0x01, 1, 0x12, 0].repeat(100_000);
+    let records = [0x12, 0].repeat(1000);
+    resource.push(0x12);
+    put_varint(&mut resource, records.len() as u64);
+    resource.extend(records);
+    let mut request = vec![0x0a];
+    put_varint(&mut request, resource.len() as u64);
+    request.extend(resource);
+    let grouped = regroup(Signal::Logs, &request.into(), "p", "overflow", &mut Each::default()).unwrap();
+    assert_eq!(check(Signal::Logs, &grouped.bytes), Ok(1000));
+    // 64 MiB / (100,000 * (3 + 32) + 64 + 1 + 2)
+    assert_eq!(stamps(&grouped.bytes).len(), 1 + 19 + 1, "first, bound, overflow");
+}
+
+#[test]
+fn what_is_not_copied_is_not_charged() {
+    let mut builder = LogsBuilder::new();
+    {
+        let mut resource = builder.resource([("k", "v".repeat(2 << 20))]);
+        for key in ["x"; 100].iter().chain(&["y"]) {
+            resource.scope("s", "").record(1).attribute("a", *key);
+        }
+    }
+    let grouped = regroup(Signal::Logs, &builder.finish(), "p", "overflow", &mut ByA::default()).unwrap();
+    assert_eq!(stamps(&grouped.bytes), ["x", "y"]);
 }

@@ -102,6 +102,22 @@ fn many_tiny_records_under_a_large_header_do_not_multiply_it_without_bound() {
 }
 
 #[test]
+fn headers_that_were_tried_and_not_copied_do_not_count() {
+    // Of each header there are three copies, well within the bound of four.
+    let (header, resources) = ("x".repeat(1 << 20), 20);
+    let mut builder = LogsBuilder::new();
+    for _ in 0..resources {
+        let mut resource = builder.resource([("header", header.as_str())]);
+        for records in [2, 1] {
+            let mut scope = resource.scope("s", "");
+            (0..records).for_each(|time| drop(scope.record(time).body("y".repeat(1000))));
+        }
+    }
+    let pieces = split(Signal::Logs, &builder.finish(), Limit::Bytes(header.len() + 1500)).unwrap();
+    assert_eq!(pieces.iter().map(|piece| piece.items).collect::<Vec<_>>(), [1; 3 * 20]);
+}
+
+#[test]
 fn a_hundred_thousand_records_in_one_scope_are_split() {
     let request = lopsided(10, 100_000);
     let pieces = split(Signal::Logs, &request, Limit::Items(8192)).unwrap();
