@@ -30,6 +30,9 @@ pub struct JoinRules {
     pub max_groups: usize,
 }
 
+/// No batch waits longer, whatever the rules say: the clock could not count beyond it.
+const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// Holds parts until a batch is complete.
 #[derive(Debug)]
 pub struct Joiner {
@@ -56,6 +59,7 @@ impl Joiner {
     /// A joiner that holds nothing yet.
     pub fn new(mut rules: JoinRules) -> Self {
         rules.keys.iter_mut().for_each(|key| *key = key.to_lowercase());
+        rules.timeout = rules.timeout.min(LONGEST_WAIT);
         Joiner { rules, groups: HashMap::new(), held: Held::default() }
     }
 

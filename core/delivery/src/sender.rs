@@ -11,12 +11,15 @@ use streamgauge_component::{
     RetrySettings, Signal, State, panic_message,
 };
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::backoff::Backoff;
 use crate::load::Load;
 use crate::sampler::Sampler;
 use crate::stop::Stop;
+
+/// No wait is longer, whatever a peer asks for or the settings say: the clock could not count beyond it.
+const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Makes attempts with the running instance of the exporter.
 pub(crate) struct Sender {
@@ -58,6 +61,8 @@ impl Log {
 enum Failure {
     /// The data is at fault.
     Content(String),
+    /// The exporter panicked with the data in hand: it may be at fault.
+    Panicked(String),
     /// This is what its sources hear.
     Ended(Outcome),
 }
@@ -74,30 +79,38 @@ impl Sender {
     /// Returns when every part of the load is settled.
     pub(crate) async fn deliver(&self, load: Load) {
         let mut left = vec![load];
+        let mut fell = None;
         while let Some(load) = left.pop() {
-            match self.send(load.request()).await {
+            let joined = load.batch().parts.len() > 1;
+            match self.send(load.request(), fell).await {
                 Ok(accepted) => {
                     self.tell_partial(&accepted);
                     load.accepted(&accepted);
                 }
-                Err(Failure::Content(_)) if load.batch().parts.len() > 1 => {
-                    let (first, second) = load.halve();
-                    left.push(second);
-                    left.push(first);
-                }
+                Err(Failure::Content(_)) if joined => halve(load, &mut left),
                 Err(Failure::Content(why)) => {
                     self.end(load, &Outcome::rejected_with(Reason::PeerRefused, why));
                 }
+                Err(Failure::Panicked(why)) if joined => {
+                    let since = *fell.get_or_insert_with(Instant::now);
+                    if self.is_over(since.elapsed()) {
+                        self.end(load, &exhausted(&why, None));
+                    } else {
+                        halve(load, &mut left);
+                    }
+                }
+                Err(Failure::Panicked(why)) => self.end(load, &Outcome::rejected_with(Reason::Panic, why)),
                 Err(Failure::Ended(outcome)) => self.end(load, &outcome),
             }
         }
     }
 
-    async fn send(&self, request: Request) -> Result<Accepted, Failure> {
+    /// `fell` is when an instance first panicked with this load in hand.
+    async fn send(&self, request: Request, fell: Option<Instant>) -> Result<Accepted, Failure> {
         let started = Instant::now();
         let mut backoff = Backoff::new(&self.retry);
         loop {
-            let exporter = self.instance().await.map_err(Failure::Ended)?;
+            let exporter = self.instance(fell).await.map_err(Failure::Ended)?;
             if self.stop.is_over() {
                 return Err(Failure::Ended(Outcome::retry(Reason::Stopping)));
             }
@@ -109,7 +122,7 @@ impl Sender {
                 Err(Attempt::Cut) => return Err(Failure::Ended(Outcome::retry(Reason::Stopping))),
                 Err(Attempt::Panicked(message)) => {
                     (self.on_panic)(&message);
-                    return Err(Failure::Ended(Outcome::rejected_with(Reason::Panic, message)));
+                    return Err(Failure::Panicked(message));
                 }
                 Err(Attempt::Failed(error)) => error,
             };
@@ -123,14 +136,12 @@ impl Sender {
                 ExportError::Retryable { after, .. } => after,
             };
             self.unwell(&text);
-            let wait = backoff.next(self.host.random().next()).max(asked.unwrap_or_default());
-            let next = Instant::now() + wait;
-            let over = !self.retry.max_elapsed_time.is_zero() && next > started + self.retry.max_elapsed_time;
-            if !self.retry.enabled || over {
-                let detail = format!("no more retries left: {text}");
-                let (reason, after) = (Reason::RetriesExhausted, Some(wait));
-                return Err(Failure::Ended(Outcome::Retry { reason, after, detail: Some(detail.into()) }));
+            let own = backoff.next(self.host.random().next());
+            let wait = own.max(asked.unwrap_or_default()).min(LONGEST_WAIT);
+            if !self.retry.enabled || self.is_over(started.elapsed() + wait) {
+                return Err(Failure::Ended(exhausted(&text, Some(wait))));
             }
+            let next = Instant::now() + wait;
             self.tell_retry(&text, wait, request.items);
             tokio::select! {
                 biased;
@@ -140,21 +151,33 @@ impl Sender {
         }
     }
 
-    /// The running instance; waits for one where a queue stands before it.
-    async fn instance(&self) -> Result<Arc<dyn Exporter>, Outcome> {
+    /// Whether the time for retries has passed.
+    fn is_over(&self, elapsed: Duration) -> bool {
+        let limit = self.retry.max_elapsed_time;
+        !limit.is_zero() && elapsed > limit
+    }
+
+    /// The running instance. Where a queue stands before it, waits for one; elsewhere only after a panic, for as long as
+    /// retries last: given back at once, the part at fault would be joined and panic again, for ever.
+    async fn instance(&self, fell: Option<Instant>) -> Result<Arc<dyn Exporter>, Outcome> {
         let mut exporter = self.exporter.clone();
         if let Some(running) = exporter.borrow_and_update().clone() {
             return Ok(running);
         }
-        if !self.waits_for_instance {
-            return Err(Outcome::retry(Reason::ComponentDown));
-        }
+        let limit = self.retry.max_elapsed_time;
+        let patience = match fell {
+            _ if self.waits_for_instance => Duration::MAX,
+            None => return Err(Outcome::retry(Reason::ComponentDown)),
+            Some(_) if limit.is_zero() => Duration::MAX,
+            Some(since) => limit.saturating_sub(since.elapsed()),
+        };
         tokio::select! {
             found = exporter.wait_for(Option::is_some) => match found.ok().and_then(|found| found.clone()) {
                 Some(running) => Ok(running),
                 None => Err(Outcome::retry(Reason::ComponentDown)),
             },
             () = self.stop.passed() => Err(Outcome::retry(Reason::Stopping)),
+            () = sleep(patience) => Err(Outcome::retry(Reason::ComponentDown)),
         }
     }
 
@@ -238,6 +261,17 @@ impl Sender {
             self.host.report(State::Ok, None);
         }
     }
+}
+
+fn halve(load: Load, left: &mut Vec<Load>) {
+    let (first, second) = load.halve();
+    left.push(second);
+    left.push(first);
+}
+
+fn exhausted(text: &str, after: Option<Duration>) -> Outcome {
+    let detail = Some(format!("no more retries left: {text}").into());
+    Outcome::Retry { reason: Reason::RetriesExhausted, after, detail }
 }
 
 fn stopping(text: &str) -> Outcome {

@@ -244,3 +244,37 @@ async fn a_caller_that_gives_up_waiting_leaves_its_place_to_the_next() {
     assert_eq!(rig.gauge("otelcol_exporter_queue_size"), 0);
     rig.assert_ledger_adds_up();
 }
+
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_that_no_clock_can_hold_ends_the_retries_and_nothing_else() {
+    let peer = Peer::new([Answer::Busy(Some(Duration::MAX))], Answer::Ok);
+    let rig = Rig::new(settings(), &peer);
+    rig.send(&["a", "b"]).await;
+    rig.settled().await;
+    let heard = retry(Reason::RetriesExhausted, YEAR.as_secs(), "no more retries left: busy");
+    assert_eq!(rig.source.outcomes(), [heard.clone(), heard]);
+    rig.send(&["c"]).await;
+    rig.settled().await;
+    assert_eq!(rig.source.outcomes()[2], Some(Outcome::Delivered));
+    rig.assert_ledger_adds_up();
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_that_no_clock_can_hold_wait_for_a_year() {
+    let peer = Peer::new([Answer::Unreachable, Answer::Unreachable], Answer::Ok);
+    let retry = RetrySettings {
+        initial_interval: Duration::MAX,
+        max_interval: Duration::MAX,
+        max_elapsed_time: Duration::MAX,
+        ..settings().retry
+    };
+    let rig = Rig::new(DeliverySettings { retry, timeout: Duration::MAX, ..settings() }, &peer);
+    rig.send(&["a"]).await;
+    tokio::time::sleep(2 * YEAR + Duration::from_secs(1)).await;
+    assert!(rig.source.all_delivered());
+    let waits: Vec<f64> = peer.times().windows(2).map(|t| t[1] - t[0]).collect();
+    assert!(waits.iter().all(|wait| (wait - YEAR.as_secs_f64()).abs() < 0.01), "{waits:?}");
+    assert_eq!(waits.len(), 2);
+}

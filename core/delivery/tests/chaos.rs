@@ -21,7 +21,7 @@ async fn any_peer_any_settings_any_stop_settles_everything_and_adds_up() {
 
 async fn run(random: &Random, seed: u64) {
     let below = |n: usize| (random.next() * n as f64) as usize;
-    let answer = || match below(9) {
+    let answer = || match below(10) {
         0 | 1 => Answer::Ok,
         2 => Answer::Slow(Duration::from_millis(below(2000) as u64)),
         3 => Answer::Partial(below(12) as u64),
@@ -29,6 +29,7 @@ async fn run(random: &Random, seed: u64) {
         5 => Answer::PeerError,
         6 => Answer::Busy(Some(Duration::from_secs(below(10) as u64))),
         7 => Answer::Hang,
+        8 => Answer::PanicWith("bad"),
         _ => Answer::Panic,
     };
     let peer = Peer::new((0..100).map(|_| answer()), Answer::Ok);
@@ -48,7 +49,8 @@ async fn run(random: &Random, seed: u64) {
         let batch = BatchSettings { min_size: 1 + below(60), ..BatchSettings::default() };
         settings.queue.batch = Optional::some(batch);
     }
-    let rig = Rig::new(settings, &peer);
+    let restart = Duration::from_millis(below(3000) as u64);
+    let rig = Rig::supervised(settings, &peer, restart);
     let mut calls = Vec::new();
     for _ in 0..60 {
         let parts: Vec<&str> = (0..1 + below(4)).map(|_| ["good", "bad", "fine"][below(3)]).collect();

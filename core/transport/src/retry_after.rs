@@ -5,15 +5,18 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
 
-/// The delay that the `Retry-After` header asks for, counted from `now`; a date that has passed is zero.
+/// A peer's wish is never longer: what it says is added to clocks, which end somewhere.
+pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// The delay that the `Retry-After` header asks for, counted from `now`: at most a year; a date that has passed is zero.
 /// `None` when the header is missing or cannot be read.
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+        return Some(Duration::from_secs(seconds).min(LONGEST));
     }
     let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Some(SystemTime::from(date).duration_since(now).unwrap_or(Duration::ZERO))
+    Some(SystemTime::from(date).duration_since(now).unwrap_or(Duration::ZERO).min(LONGEST))
 }
 
 /// The header's value for a delay: whole seconds, rounded up so that nobody comes back too early.
@@ -38,6 +41,12 @@ mod tests {
         assert_eq!(read("120"), Some(Duration::from_secs(120)));
         assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::from_secs(7)));
         assert_eq!(read("Sun, 06 Nov 1994 08:49:00 GMT"), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn nobody_is_sent_away_for_more_than_a_year() {
+        assert_eq!(read(&u64::MAX.to_string()), Some(LONGEST));
+        assert_eq!(read("Fri, 31 Dec 9999 23:59:59 GMT"), Some(LONGEST));
     }
 
     #[test]

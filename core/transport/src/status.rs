@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::code::Code;
+use crate::retry_after::LONGEST;
 use crate::{text, wire};
 
 pub(crate) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -133,7 +134,7 @@ impl std::fmt::Display for Status {
     }
 }
 
-/// The delay in a `google.protobuf.Any` that holds a `RetryInfo`. An empty delay means none.
+/// The delay in a `google.protobuf.Any` that holds a `RetryInfo`, at most a year. An empty delay means none.
 fn retry_info(any: &[u8]) -> Option<Duration> {
     let mut is_retry_info = false;
     let mut value = None;
@@ -155,7 +156,7 @@ fn retry_info(any: &[u8]) -> Option<Duration> {
         }
     }
     let nanos = u32::try_from(nanos).ok().filter(|nanos| *nanos < 1_000_000_000)?;
-    Some(Duration::new(u64::try_from(seconds).ok()?, nanos))
+    Some(Duration::new(u64::try_from(seconds).ok()?, nanos).min(LONGEST))
 }
 
 #[cfg(test)]
@@ -186,6 +187,12 @@ mod tests {
         assert!(status.retry_after(Duration::from_secs(1)).is_retryable());
         assert!(Status::new(Code::Unavailable, "").is_retryable());
         assert!(!Status::new(Code::Internal, "").is_retryable());
+    }
+
+    #[test]
+    fn a_delay_beyond_a_year_is_read_as_a_year() {
+        let told = Status::new(Code::Unavailable, "").retry_after(Duration::MAX);
+        assert_eq!(through_trailers(&told).retry_after, Some(LONGEST));
     }
 
     #[test]

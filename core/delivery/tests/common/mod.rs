@@ -31,6 +31,8 @@ pub enum Answer {
     Unreachable,
     Hang,
     Panic,
+    /// Panics over a request that holds a part with this content.
+    PanicWith(&'static str),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -111,7 +113,8 @@ impl Exporter for Peer {
                 Answer::Busy(after) => Err(ExportError::busy(after, "busy")),
                 Answer::Unreachable => Err(ExportError::unreachable("connection refused")),
                 Answer::Hang => std::future::pending().await,
-                Answer::Panic => panic!("the peer's client was told to panic"),
+                Answer::PanicWith(bad) if parts.iter().all(|p| p != bad) => Ok(Accepted::default()),
+                Answer::Panic | Answer::PanicWith(_) => panic!("the peer's client was told to panic"),
             }
         })
     }
@@ -137,16 +140,42 @@ pub fn settings() -> DeliverySettings {
 }
 
 impl Rig {
+    /// Nobody reacts to a panic.
     pub fn new(settings: DeliverySettings, peer: &Arc<Peer>) -> Rig {
+        Rig::told(settings, peer, |_| {})
+    }
+
+    /// A panic takes the instance down; it is back after `restart`.
+    pub fn supervised(settings: DeliverySettings, peer: &Arc<Peer>, restart: Duration) -> Rig {
+        let peer = peer.clone();
+        Rig::told(settings, &peer.clone(), move |instance| {
+            instance.send_replace(None);
+            let (instance, peer) = (instance.clone(), peer.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(restart).await;
+                instance.send_replace(Some(peer));
+            });
+        })
+    }
+
+    fn told(
+        settings: DeliverySettings,
+        peer: &Arc<Peer>,
+        fell: impl Fn(&watch::Sender<Option<Arc<dyn Exporter>>>) + Send + Sync + 'static,
+    ) -> Rig {
         let clock = Clock::simulated(std::time::UNIX_EPOCH);
         let host =
             Host::new(clock, Arc::default(), Arc::default()).for_component(Kind::Exporter, "otlp/test");
         let node = host.node(Signal::Logs);
         let panics = Arc::new(Mutex::new(Vec::new()));
         let heard = panics.clone();
-        let on_panic = Arc::new(move |message: &str| heard.lock().unwrap().push(message.to_owned()));
         let peer: Arc<dyn Exporter> = peer.clone();
         let instance = watch::Sender::new(Some(peer));
+        let falling = instance.clone();
+        let on_panic = Arc::new(move |message: &str| {
+            heard.lock().unwrap().push(message.to_owned());
+            fell(&falling);
+        });
         let watch = instance.subscribe();
         let delivery = Delivery::start(Signal::Logs, settings, watch, on_panic, host.clone(), node.clone());
         Rig { delivery, source: Source::new(), node, host, instance, panics }
