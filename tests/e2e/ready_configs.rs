@@ -68,7 +68,7 @@ fn wherever_rules_are_ready_the_log_says_which_alert_fires_and_why() {
         ] {
             builder = builder.env(key, value);
         }
-        let running = Running::start_with(doors, builder);
+        let mut running = Running::start_with(doors, builder);
         running.collector.wait_for_log(&format!("HighConsumerLag firing: {expected}"), SOON);
     }
 }

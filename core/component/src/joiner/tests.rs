@@ -166,7 +166,6 @@ fn only_what_was_held_says_that_its_senders_had_their_answer() {
 fn a_timeout_beyond_the_clocks_end_is_a_year() {
     let mut joiner = Joiner::new(JoinRules { timeout: Duration::MAX, ..rules(10, 5) });
     let now = Instant::now();
-    assert_eq!(sizes(&joiner.push(batch(12), now).unwrap()).concat(), [5, 5, 2]);
-    assert!(joiner.push(batch(4), now).unwrap().is_empty());
+    assert_eq!(sizes(&joiner.push(batch(12), now).unwrap()).concat(), [5, 5]);
     assert_eq!(joiner.due(), Some(now + LONGEST_WAIT));
 }

@@ -101,7 +101,7 @@ impl Writer {
         depth: usize,
     ) -> Result<bool, Fault> {
         if let Kind::Message(message) = field.kind {
-            let below = level.and_then(|level| level.below);
+            let below = level.and_then(|level| level.below(field.number));
             self.merged(place, slot, field, message, below, depth)?;
             return Ok(true);
         }
@@ -181,7 +181,7 @@ impl Writer {
                 let (mark, broken) = (self.out.len(), self.broken);
                 self.out.push(b',');
                 let inside = Place { at: found.body, end: found.end, ..place };
-                let below = level.and_then(|level| level.below);
+                let below = level.and_then(|level| level.below(field.number));
                 match (self.deeper(inside, message, below, depth), level) {
                     (Ok(()), _) => {}
                     (Err(fault), None) => return Err(fault),

@@ -164,7 +164,9 @@ fn time_is_linear_in_scopes_and_keys() {
     let (n, mut builder) = (20_000, LogsBuilder::new());
     {
         let mut resource = builder.resource([("k", "v")]);
-        (0..n).for_each(|time| drop(resource.scope("s", "").record(time)));
+        for time in 0..n {
+            resource.scope("s", "").record(time);
+        }
     }
     let request = builder.finish();
     let start = Instant::now();
@@ -180,7 +182,9 @@ fn new_resources_are_charged_for_their_stamp() {
     {
         let mut resource = builder.resource([("k", "v")]);
         let mut scope = resource.scope("s", "");
-        (0..200).for_each(|time| drop(scope.record(time)));
+        for time in 0..200 {
+            scope.record(time);
+        }
     }
     let attribute = "p".repeat(1 << 20);
     let grouped =
