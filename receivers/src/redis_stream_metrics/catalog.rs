@@ -25,26 +25,30 @@ pub(crate) struct Catalog {
     refresh: Duration,
     keys_a_round: u32,
     max: usize,
-    left_out: bool,
+    /// How many of the found streams may be watched: what the named ones leave.
+    room: usize,
+    /// How many the last walk found and had no room for.
+    left_out: u64,
 }
 
-/// A walk that is under way: SCAN's cursor, and what it has found.
+/// A walk that is under way: SCAN's cursor, what it has found, and how many streams it had no room for.
 #[derive(Default)]
 struct Walk {
     cursor: u64,
     found: BTreeSet<Vec<u8>>,
+    left_out: u64,
 }
 
 impl Catalog {
     pub(crate) fn new(config: &StreamConfig) -> Self {
-        let named = config.streams.iter().filter_map(literal).map(|name| name.as_bytes().to_vec()).collect();
+        let names = config.streams.iter().filter_map(literal);
+        let named: BTreeSet<_> = names.map(|name| name.as_bytes().to_vec()).collect();
         let globs: Vec<_> = config.streams.iter().filter(|p| literal(p).is_none()).cloned().collect();
         let server_glob = match globs.as_slice() {
             [one] if !one.as_str().starts_with('/') => one.as_str(),
             _ => "*",
         };
         Catalog {
-            named,
             server_glob: server_glob.as_bytes().to_vec(),
             globs,
             found: BTreeSet::new(),
@@ -53,21 +57,21 @@ impl Catalog {
             refresh: config.refresh_interval,
             keys_a_round: config.scan_keys,
             max: config.max_streams,
-            left_out: false,
+            room: config.max_streams.saturating_sub(named.len()),
+            left_out: 0,
+            named,
         }
     }
 
     /// The streams to ask for, names first, and whether each was named.
     pub(crate) fn streams(&self) -> impl Iterator<Item = (&[u8], bool)> {
-        let named = self.named.iter().map(|name| (name.as_slice(), true));
-        let found =
-            self.found.iter().filter(|name| !self.named.contains(*name)).map(|n| (n.as_slice(), false));
-        named.chain(found).take(self.max)
+        let named = self.named.iter().take(self.max).map(|name| (name.as_slice(), true));
+        named.chain(self.found.iter().map(|name| (name.as_slice(), false)))
     }
 
-    /// Whether more streams match than may be watched.
-    pub(crate) fn left_out(&self) -> bool {
-        self.left_out
+    /// How many streams are meant that may not be watched, as far as the last walk knows.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.named.len().saturating_sub(self.max) as u64 + self.left_out
     }
 
     /// A found stream is there no more.
@@ -103,8 +107,7 @@ impl Catalog {
             }
             walk.cursor = cursor;
             if cursor == 0 {
-                self.left_out = walk.found.len() + self.named.len() > self.max;
-                self.found = walk.found;
+                (self.found, self.left_out) = (walk.found, walk.left_out);
                 self.next_walk = Instant::now() + self.refresh;
                 return Ok(None);
             }
@@ -115,10 +118,17 @@ impl Catalog {
 
     fn add(&mut self, walk: &mut Walk, key: Vec<u8>) {
         let name = String::from_utf8_lossy(&key);
-        // One more than may be watched tells that there are more.
-        if self.globs.iter().any(|glob| glob.matches(&name)) && walk.found.len() <= self.max {
+        if self.named.contains(&key) || !self.globs.iter().any(|glob| glob.matches(&name)) {
+            return;
+        }
+        if self.found.len() < self.room {
             self.found.insert(key.clone());
-            walk.found.insert(key);
+        }
+        // The first in order, whatever the order of the walk: the same streams every time.
+        walk.found.insert(key);
+        if walk.found.len() > self.room {
+            walk.found.pop_last();
+            walk.left_out += 1;
         }
     }
 }

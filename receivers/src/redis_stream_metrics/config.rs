@@ -53,7 +53,8 @@ pub struct StreamConfig {
     pub refresh_interval: Duration,
     /// The most keys that one round looks at while it searches; a larger keyspace is searched over several rounds.
     pub scan_keys: u32,
-    /// The most streams to watch. Further ones are left out, counted and logged once.
+    /// The most streams to watch: those called by name first, then in the order of their names. Further ones are left
+    /// out, counted and logged once.
     pub max_streams: usize,
     /// The most groups to watch in one stream.
     pub max_groups: usize,

@@ -53,7 +53,7 @@ impl Failures {
         let instrument = self.host.instrument(
             InstrumentKind::Gauge,
             "streamgauge.redis.stream.left_out",
-            "{series}",
+            "{item}",
             "Streams, groups or consumers that are not watched because of a limit.",
             vec![("setting", setting.to_owned())],
         );

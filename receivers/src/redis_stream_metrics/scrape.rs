@@ -51,7 +51,7 @@ impl StreamScrape {
         if let Some(error) = &refused {
             self.failures.add(b"", None, error);
         }
-        self.failures.limit("max_streams", u64::from(self.catalog.left_out()));
+        self.failures.limit("max_streams", self.catalog.left_out());
         let mut seen =
             self.observer.observe(&self.server, &mut self.catalog, &mut self.failures, deadline).await?;
         self.failures.finish();

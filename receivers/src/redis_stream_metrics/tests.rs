@@ -330,6 +330,31 @@ async fn limits_on_streams_groups_and_consumers_hold_and_are_counted() {
 }
 
 #[tokio::test]
+async fn streams_beyond_the_limit_are_counted_whether_they_were_named_or_found() {
+    let server = Redis::start();
+    for stream in ["a", "b", "c", "d", "x1", "x2", "x3"] {
+        server.fill(stream, 1);
+    }
+    for (yaml, watched, count) in [
+        ("streams: [a, b, c, d]\nmax_streams: 2", vec!["a", "b"], 2),
+        ("streams: [d, 'x*']\nmax_streams: 2", vec!["d", "x1"], 2),
+        ("streams: [c, b, a, '*']\nmax_streams: 2", vec!["a", "b"], 1 + 4),
+        ("streams: ['x*']\nmax_streams: 3", vec!["x1", "x2", "x3"], 0),
+        ("scan_keys: 1\nmax_streams: 3", vec!["a", "b", "c"], 4),
+    ] {
+        let receiver = running(&server, yaml).await;
+        let seen = |points: &[Point]| {
+            let lengths = named(points, "redis.stream.length").into_iter();
+            let alive: Vec<_> =
+                lengths.filter(|p| p.value.is_some()).map(|p| p.attribute("stream")).collect();
+            alive == watched && left_out(&receiver, "max_streams") == count
+        };
+        receiver.until(seen).await;
+        receiver.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_stream_with_large_entries_is_asked_for_its_payload_once() {
     let server = Redis::start();
     let big = "x".repeat(100_000);
