@@ -1,7 +1,6 @@
 //! The exporters, one folder each.
 
 pub mod debug;
-mod identity;
 pub mod nop;
 pub mod otlp_grpc;
 pub mod otlp_http;

@@ -85,7 +85,7 @@ fn redis_and_its_streams_arrive_at_prometheus_otlp_and_the_log_as_redis_cli_tell
             redis.cli(&["XLEN", "shop:orders"]).parse().unwrap(),
         ),
         ("redis_db_keys{db=\"0\"}".into(), redis.cli(&["DBSIZE"]).parse().unwrap()),
-        ("redis_up".into(), 1.0),
+        (format!("redis_up{{server_address=\"127.0.0.1\",server_port=\"{}\"}}", redis.port()), 1.0),
     ] {
         prometheus.wait_for(&series, SOON);
         assert_eq!(prometheus.value(&series), Some(wanted), "{series}");

@@ -74,6 +74,19 @@ fn wherever_rules_are_ready_the_log_says_which_alert_fires_and_why() {
 }
 
 #[test]
+fn a_server_that_is_down_is_named_in_the_alert() {
+    let addr = format!("127.0.0.1:{}", free_port());
+    for (file, doors) in
+        [("src/builtin.yaml", "{}"), ("configs/quickstart.yaml", DOORS), ("configs/gateway.yaml", DOORS)]
+    {
+        let text = read(file).replace("for: 30s", "for: 0s");
+        let builder = binary().config(&text).env("REDIS_URL", &addr);
+        let mut running = Running::start_with(doors, builder);
+        running.collector.wait_for_log(&format!("RedisDown firing: Redis at {addr} does not answer"), SOON);
+    }
+}
+
+#[test]
 fn agent_hands_everything_to_the_gateway() {
     let redis = redis_with_a_stream();
     let gateway = OtlpSink::grpc();

@@ -249,11 +249,7 @@ fn extension(
         }),
         start: Box::new(move |extension| {
             let host = for_start.clone();
-            Box::pin(async move {
-                extension.start(host.clone()).await?;
-                host.offer(&extension);
-                Ok(())
-            })
+            Box::pin(async move { extension.start(host).await })
         }),
     };
     kept(recipe, host)

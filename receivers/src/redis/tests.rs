@@ -101,7 +101,9 @@ async fn every_metric_that_is_on_by_default_is_what_info_says() {
         assert_eq!(named(&points, "redis.cpu.time").len(), 6);
         let version = if valkey { server.info("valkey_version") } else { server.info("redis_version") };
         assert_eq!(points[0].resource.get("redis.version"), version.as_ref());
-        assert_eq!(points[0].resource.len(), 1);
+        assert_eq!(points[0].resource["server.address"], "127.0.0.1");
+        assert_eq!(points[0].resource["server.port"], server.port().to_string());
+        assert_eq!(points[0].resource.len(), 3);
         for metric in RedisMetrics::metrics() {
             for point in named(&points, metric.name) {
                 assert_eq!(point.unit, metric.unit);
@@ -119,14 +121,7 @@ async fn every_metric_that_is_on_by_default_is_what_info_says() {
 #[tokio::test]
 async fn what_is_off_by_default_can_be_switched_on() {
     let server = Redis::builder().config("cluster-enabled yes").start();
-    let receiver = running(
-        &server.url(),
-        &format!(
-            "{}resource_attributes: {{server.address: {{enabled: true}}, server.port: {{enabled: true}}}}\n",
-            all_on()
-        ),
-    )
-    .await;
+    let receiver = running(&server.url(), &all_on()).await;
     let points = receiver.until(|points| !named(points, "redis.cmd.latency").is_empty()).await;
     receiver.stop().await;
     let missing: Vec<_> =
@@ -147,8 +142,41 @@ async fn what_is_off_by_default_can_be_switched_on() {
         .take(3)
         .collect();
     assert_eq!(percentiles, ["p50", "p99", "p99.9"]);
-    assert_eq!(points[0].resource["server.port"], server.port().to_string());
-    assert_eq!(points[0].resource["server.address"], "127.0.0.1");
+}
+
+#[tokio::test]
+async fn two_servers_are_two_resources_unless_address_and_port_are_switched_off() {
+    let (one, two) = (Redis::start(), Redis::builder().unix_socket().start());
+    let socket = two.socket().display().to_string();
+    let version = one.info("redis_version").unwrap();
+    let off = "resource_attributes: {server.address: {enabled: false}, server.port: {enabled: false}}";
+    for (endpoint, more, wanted) in [
+        (
+            one.url(),
+            "",
+            vec![("server.address", "127.0.0.1".into()), ("server.port", one.port().to_string())],
+        ),
+        (
+            two.url(),
+            "",
+            vec![("server.address", "127.0.0.1".into()), ("server.port", two.port().to_string())],
+        ),
+        (format!("unix://{socket}"), "", vec![("server.address", socket.clone())]),
+        (one.url(), off, vec![]),
+    ] {
+        for factory in [&FACTORY, &crate::redis_stream_metrics::FACTORY] {
+            let yaml = format!("endpoint: {endpoint}\n{FAST}{more}");
+            one.fill("s", 1);
+            two.fill("s", 1);
+            let receiver = Running::start(factory, &yaml).await;
+            let points = receiver.next().await;
+            receiver.stop().await;
+            let mut wanted = wanted.clone();
+            wanted.push(("redis.version", version.clone()));
+            let wanted = wanted.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+            assert_eq!(points[0].resource, wanted, "{} {yaml}", factory.description.name);
+        }
+    }
 }
 
 #[tokio::test]
@@ -206,6 +234,35 @@ async fn a_server_that_is_down_is_up_0_and_nothing_else_and_comes_back() {
     let ended = named(&back, "redis.db.keys");
     assert_eq!((ended.len(), ended[0].value), (1, None), "the empty server has no db0 any more");
     assert_eq!(status(&receiver).state, State::Ok);
+    receiver.stop().await;
+}
+
+#[tokio::test]
+async fn down_before_the_version_is_known_ends_when_it_is_known_and_down_after_stays_with_the_version() {
+    let mut server = Redis::start();
+    let version = server.info("redis_version").unwrap();
+    let url = server.url();
+    server.stop();
+    let receiver = running(&url, "").await;
+    let down = receiver.until(up(0.0)).await;
+    assert_eq!((down.len(), down[0].resource.get("redis.version")), (1, None));
+    assert_eq!(down[0].resource["server.port"], server.port().to_string());
+
+    server.start_again();
+    let first = receiver.until(up(1.0)).await;
+    let state = |points: &[Point]| -> Vec<_> {
+        let up = named(points, "redis.up").into_iter();
+        up.map(|p| (p.resource.get("redis.version").cloned(), p.value)).collect()
+    };
+    assert_eq!(state(&first), [(None, None), (Some(version.clone()), Some(1.0))], "the old series ends");
+    assert!(first.iter().filter(|p| p.resource.len() < 3).all(|p| p.name == "redis.up"));
+    assert_eq!(state(&receiver.next().await), [(Some(version.clone()), Some(1.0))], "and ends once");
+
+    server.stop();
+    let again = receiver.until(up(0.0)).await;
+    assert_eq!((again.len(), state(&again)), (1, vec![(Some(version.clone()), Some(0.0))]));
+    server.start_again();
+    assert_eq!(state(&receiver.until(up(1.0)).await), [(Some(version), Some(1.0))], "nothing has ended");
     receiver.stop().await;
 }
 

@@ -127,17 +127,18 @@ impl Server {
     }
 }
 
-/// `resource_attributes`: switches of what the resource tells.
+/// `resource_attributes`: switches of what the resource tells. All are on; in the Collector the address and the port are
+/// off, and the series of two servers are then one.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResourceAttributes {
     /// The server's version. On.
     #[serde(rename = "redis.version")]
     pub version: ResourceToggle,
-    /// Host name, address or socket of the server. Off.
+    /// Host name, address or socket of the server, as the endpoint has it. On: it tells servers apart.
     #[serde(rename = "server.address")]
     pub address: ResourceToggle,
-    /// Port of the server. Off.
+    /// Port of the server; a socket has none. On: it tells servers apart.
     #[serde(rename = "server.port")]
     pub port: ResourceToggle,
 }
@@ -146,8 +147,14 @@ pub struct ResourceAttributes {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResourceToggle {
-    /// Whether it is set; without it the attribute's default holds.
+    /// Whether it is set. By default it is.
     pub enabled: Option<bool>,
+}
+
+impl ResourceToggle {
+    fn is_on(&self) -> bool {
+        self.enabled.unwrap_or(true)
+    }
 }
 
 impl ResourceAttributes {
@@ -155,7 +162,7 @@ impl ResourceAttributes {
     pub(crate) fn of(&self, target: &Target, version: Option<&str>) -> Resource {
         let mut attributes = Resource::new();
         if let Some(version) = version
-            && self.version.enabled.unwrap_or(true)
+            && self.version.is_on()
         {
             attributes.push(("redis.version", version.to_owned()));
         }
@@ -163,11 +170,11 @@ impl ResourceAttributes {
             streamgauge_redis::Address::Tcp(host, port) => (host.clone(), Some(port.to_string())),
             streamgauge_redis::Address::Unix(path) => (path.display().to_string(), None),
         };
-        if self.address.enabled.unwrap_or(false) {
+        if self.address.is_on() {
             attributes.push(("server.address", address));
         }
         if let Some(port) = port
-            && self.port.enabled.unwrap_or(false)
+            && self.port.is_on()
         {
             attributes.push(("server.port", port));
         }
