@@ -36,5 +36,9 @@ pub static DISTRIBUTION: Distribution = Distribution {
         &exporters::otlp_http::FACTORY,
         &exporters::prometheus_remote_write::FACTORY,
     ],
-    extensions: &[&extensions::health_check::FACTORY],
+    extensions: &[
+        &extensions::basicauth::FACTORY,
+        &extensions::bearertokenauth::FACTORY,
+        &extensions::health_check::FACTORY,
+    ],
 };

@@ -1,6 +1,7 @@
 //! The exporters, one folder each.
 
 pub mod debug;
+mod identity;
 pub mod nop;
 pub mod otlp_grpc;
 pub mod otlp_http;

@@ -1,3 +1,6 @@
 //! The extensions, one folder each.
 
+pub mod basicauth;
+pub mod bearertokenauth;
+mod constant_time;
 pub mod health_check;

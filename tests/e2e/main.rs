@@ -7,6 +7,7 @@
     reason = "helpers of tests: what is not as it should be fails the test at its place"
 )]
 
+mod authentication;
 mod back_pressure;
 mod collector_file;
 mod demo;

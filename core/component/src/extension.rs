@@ -1,7 +1,10 @@
 //! Extensions: what serves the collector itself.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
+use crate::authenticator::Authenticator;
 use crate::error::ComponentError;
 use crate::host::Host;
 
@@ -13,4 +16,9 @@ pub trait Extension: Send + Sync {
 
     /// Stops.
     async fn shutdown(&self);
+
+    /// What it offers to others: see [`Host::authenticator`].
+    fn authenticator(&self) -> Option<Arc<dyn Authenticator>> {
+        None
+    }
 }

@@ -6,9 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use streamgauge_pdata::Signal;
 
+use crate::authenticator::Authenticator;
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::counters::{Instrument, InstrumentKind, Node, Registry};
+use crate::error::ComponentError;
+use crate::extension::Extension;
 use crate::random::Random;
 use crate::status::{Kind, State, StatusBoard};
 
@@ -27,6 +30,7 @@ struct Process {
     board: Arc<StatusBoard>,
     registry: Arc<Registry>,
     budget: Arc<Budget>,
+    extensions: Mutex<HashMap<Arc<str>, Weak<dyn Extension>>>,
     shared: Mutex<HashMap<(TypeId, String), Weak<dyn Any + Send + Sync>>>,
 }
 
@@ -35,7 +39,15 @@ impl Host {
     pub fn new(clock: Clock, board: Arc<StatusBoard>, registry: Arc<Registry>) -> Self {
         let random = if clock.is_simulated() { Random::seeded(1) } else { Random::from_system() };
         let budget = Budget::new(Budget::of_this_process(), &registry);
-        let process = Process { clock, random, board, registry, budget, shared: Mutex::default() };
+        let process = Process {
+            clock,
+            random,
+            board,
+            registry,
+            budget,
+            extensions: Mutex::default(),
+            shared: Mutex::default(),
+        };
         Host { kind: Kind::Extension, id: "".into(), process: Arc::new(process) }
     }
 
@@ -83,6 +95,25 @@ impl Host {
     /// The memory that data in flight may hold.
     pub fn budget(&self) -> &Arc<Budget> {
         &self.process.budget
+    }
+
+    /// Lets the others find this extension under its id, for as long as it lives. The engine does so once it is started.
+    pub fn offer(&self, extension: &Arc<dyn Extension>) {
+        let mut all = self.process.extensions.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(self.id.clone(), Arc::downgrade(extension));
+    }
+
+    /// The authenticator that a running extension offers.
+    ///
+    /// # Errors
+    /// When no running extension has this id, or it is none that authenticates.
+    pub fn authenticator(&self, id: &str) -> Result<Arc<dyn Authenticator>, ComponentError> {
+        let found = self.process.extensions.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        let failed = |why: &str| ComponentError(format!("failed to resolve authenticator {id:?}: {why}"));
+        let extension = found.and_then(|weak| weak.upgrade()).ok_or_else(|| {
+            failed("authenticator not found: name it under extensions and in service::extensions")
+        })?;
+        extension.authenticator().ok_or_else(|| failed("requested extension is not an authenticator"))
     }
 
     /// Reports this component's state. A change is logged once, a recovery too.

@@ -12,6 +12,7 @@
 //! `docs/architecture.md` has the rules that these types cannot express.
 
 mod ack;
+mod authenticator;
 mod batch;
 mod budget;
 mod clock;
@@ -34,6 +35,7 @@ mod status;
 pub mod testkit;
 
 pub use ack::{Ack, abandoned_acks};
+pub use authenticator::{AuthSettings, Authenticator, Unauthenticated};
 pub use batch::{Batch, Context, Part};
 pub use budget::Budget;
 pub use clock::{Clock, Now};

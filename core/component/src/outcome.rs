@@ -124,6 +124,8 @@ reasons! {
     Panic = "panic",
     /// The bytes are not a valid OTLP message.
     Malformed = "malformed",
+    /// The sender did not prove who it is.
+    Unauthenticated = "unauthenticated",
     /// Larger than a configured limit.
     TooLarge = "too_large",
     /// The peer refuses this content for good.

@@ -249,7 +249,11 @@ fn extension(
         }),
         start: Box::new(move |extension| {
             let host = for_start.clone();
-            Box::pin(async move { extension.start(host).await })
+            Box::pin(async move {
+                extension.start(host.clone()).await?;
+                host.offer(&extension);
+                Ok(())
+            })
         }),
     };
     kept(recipe, host)

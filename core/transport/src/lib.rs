@@ -36,8 +36,8 @@ pub use partial::PartialSuccess;
 pub use payload::Payload;
 pub use retry_after::retry_after;
 pub use server::{
-    ALPN, BindError, GRPC_MESSAGE_LIMIT, HTTP_BODY_LIMIT, Handler, Listener, Protocol, Reply, Request,
-    Server, ServerOptions,
+    ALPN, BindError, Denied, GRPC_MESSAGE_LIMIT, HTTP_BODY_LIMIT, Handler, Listener, Protocol, Reply,
+    Request, Server, ServerOptions,
 };
 pub use settings::{
     KeepaliveClient, KeepaliveServer, KeepaliveServerParameters, TlsClient, TlsServer, TlsVersion,

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use streamgauge_component::{ComponentConfig, DeliverySettings, Optional, QueueSettings, RetrySettings};
+use streamgauge_component::{
+    AuthSettings, ComponentConfig, DeliverySettings, Optional, QueueSettings, RetrySettings,
+};
 use streamgauge_config::Secret;
 use streamgauge_transport::{Compression, Endpoint, KeepaliveClient, TlsClient, header_map};
 
@@ -20,6 +22,8 @@ pub struct OtlpGrpcConfig {
     pub tls: TlsClient,
     /// How requests are packed: `gzip`, `zstd`, `snappy` or `none`.
     pub compression: Compression,
+    /// As whom requests are sent; without it as nobody. Needs TLS: credentials are not sent in plain text.
+    pub auth: Option<AuthSettings>,
     /// Headers of every request. The values are never shown.
     pub headers: BTreeMap<String, Secret>,
     /// The longest that one attempt may take; `0s` is for ever.
@@ -63,6 +67,7 @@ impl Default for OtlpGrpcConfig {
             endpoint: String::new(),
             tls: TlsClient::default(),
             compression: Compression::Gzip,
+            auth: None,
             headers: BTreeMap::new(),
             timeout: delivery.timeout,
             keepalive: Optional(None),
@@ -99,8 +104,15 @@ impl ComponentConfig for OtlpGrpcConfig {
         let mut at = |path: &str, message: String| found.push((path.to_owned(), message));
         if self.endpoint.trim().is_empty() {
             at("endpoint", "requires a non-empty \"endpoint\"".to_owned());
-        } else if let Err(error) = Endpoint::parse(&self.endpoint) {
-            at("endpoint", error.to_string());
+        } else {
+            match Endpoint::parse(&self.endpoint) {
+                Err(error) => at("endpoint", error.to_string()),
+                Ok(endpoint) if self.auth.is_some() && self.tls.insecure && !endpoint.is_https() => {
+                    let text = "the credentials require transport level security: remove tls.insecure";
+                    at("auth", text.to_owned());
+                }
+                Ok(_) => {}
+            }
         }
         if let Err(error) = self.compression.grpc() {
             at("compression", error);

@@ -11,6 +11,8 @@ use streamgauge_transport::{
     PartialSuccess, Payload, Status, grpc_path,
 };
 
+use crate::identity::Identity;
+
 use super::config::OtlpGrpcConfig;
 
 /// Exporter `otlp_grpc`.
@@ -18,6 +20,7 @@ use super::config::OtlpGrpcConfig;
 pub(super) struct OtlpGrpc {
     client: GrpcClient,
     headers: HeaderMap,
+    identity: Identity,
     codec: Option<(Codec, &'static str)>,
     timeout: Option<Duration>,
     /// TLS is spoken though the endpoint does not ask for it: the usual mistake.
@@ -43,6 +46,7 @@ impl OtlpGrpc {
         Ok(Self {
             client: GrpcClient::new(endpoint, options),
             headers: config.header_map()?,
+            identity: Identity::new(config.auth.clone()),
             codec: config.compression.grpc()?,
             timeout: Some(config.timeout).filter(|timeout| !timeout.is_zero()),
             tls_by_default,
@@ -50,6 +54,7 @@ impl OtlpGrpc {
     }
 
     async fn attempt(&self, request: &Request) -> Result<Accepted, ExportError> {
+        let headers = self.identity.add_to(&self.headers)?;
         let mut payload = Payload::new(request.parts.iter().cloned());
         let mut packed = None;
         if let Some((codec, name)) = self.codec {
@@ -58,7 +63,7 @@ impl OtlpGrpc {
             packed = Some(name);
         }
         let path = grpc_path(request.signal);
-        let answer = self.client.unary(path, &self.headers, payload, packed, self.timeout).await;
+        let answer = self.client.unary(path, &headers, payload, packed, self.timeout).await;
         let answer = answer.map_err(|error| self.unanswered(&error))?;
         if answer.status.code != Code::Ok {
             return Err(refusal(&answer.status));
@@ -80,8 +85,8 @@ impl OtlpGrpc {
 
 #[async_trait]
 impl Exporter for OtlpGrpc {
-    async fn start(&self, _: Host) -> Result<(), ComponentError> {
-        Ok(())
+    async fn start(&self, host: Host) -> Result<(), ComponentError> {
+        self.identity.resolve(&host)
     }
 
     fn export<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Accepted, ExportError>> {

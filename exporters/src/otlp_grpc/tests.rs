@@ -146,6 +146,10 @@ fn what_is_wrong_is_refused_with_its_place() {
         ("endpoint: a:1\ncompression: zlib", "unsupported compression type \"zlib\""),
         ("endpoint: a:1\nheaders: {'a b': c}", "not a header name"),
         ("endpoint: a:1\ntls: {key_file: x}", "belong together"),
+        (
+            "endpoint: a:1\ntls: {insecure: true}\nauth: {authenticator: b}",
+            "require transport level security",
+        ),
         ("endpoint: a:1\nsending_queue: {queue_size: 0}", "`queue_size` must be positive"),
         ("endpoint: a:1\nretry_on_failure: {multiplier: -1}", "'multiplier' must be non-negative"),
     ] {

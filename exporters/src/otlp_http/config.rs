@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use streamgauge_component::{ComponentConfig, DeliverySettings, QueueSettings, RetrySettings, Signal};
+use streamgauge_component::{
+    AuthSettings, ComponentConfig, DeliverySettings, QueueSettings, RetrySettings, Signal,
+};
 use streamgauge_config::Secret;
 use streamgauge_transport::{Compression, Endpoint, TlsClient, header_map, http_path};
 
@@ -27,6 +29,8 @@ pub struct OtlpHttpConfig {
     pub compression: Compression,
     /// How hard requests are packed.
     pub compression_params: CompressionParams,
+    /// As whom requests are sent; without it as nobody.
+    pub auth: Option<AuthSettings>,
     /// Headers of every request. The values are never shown.
     pub headers: BTreeMap<String, Secret>,
     /// The longest that one attempt may take; `0s` is for ever.
@@ -81,6 +85,7 @@ impl Default for OtlpHttpConfig {
             encoding: Encoding::Proto,
             compression: Compression::Gzip,
             compression_params: CompressionParams::default(),
+            auth: None,
             headers: BTreeMap::new(),
             timeout: Duration::from_secs(30),
             tls: TlsClient::default(),

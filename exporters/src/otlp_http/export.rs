@@ -11,6 +11,8 @@ use streamgauge_transport::{
     HttpClient, PartialSuccess, Payload, Status, retry_after,
 };
 
+use crate::identity::Identity;
+
 use super::config::OtlpHttpConfig;
 
 /// The Collector reads no more of an answer either.
@@ -24,6 +26,7 @@ const PROTOBUF: &str = "application/x-protobuf";
 pub(super) struct OtlpHttp {
     targets: Vec<(Signal, Target)>,
     headers: HeaderMap,
+    identity: Identity,
     codec: Option<Codec>,
     level: Option<i32>,
     timeout: Option<Duration>,
@@ -65,6 +68,7 @@ impl OtlpHttp {
         Ok(Self {
             targets,
             headers,
+            identity: Identity::new(config.auth.clone()),
             codec: codec.map(|(codec, _)| codec),
             level: Some(config.compression_params.level).filter(|level| *level > 0),
             timeout: Some(config.timeout).filter(|timeout| !timeout.is_zero()),
@@ -77,12 +81,13 @@ impl OtlpHttp {
             let text = format!("no endpoint for {}: set endpoint or {0}_endpoint", request.signal);
             return Err(ExportError::peer(text));
         };
+        let headers = self.identity.add_to(&self.headers)?;
         let mut payload = Payload::new(request.parts.iter().cloned());
         if let Some(codec) = self.codec {
             let packed = codec.pack(&payload.into_bytes(), self.level);
             payload = packed.map_err(|e| ExportError::content(format!("cannot pack: {e}")))?.into();
         }
-        let answer = target.client.post(&target.path, &self.headers, payload, self.timeout).await;
+        let answer = target.client.post(&target.path, &headers, payload, self.timeout).await;
         let answer = answer.map_err(unanswered)?;
         if answer.status.is_success() {
             return Ok(accepted(&answer, request.items));
@@ -93,8 +98,8 @@ impl OtlpHttp {
 
 #[async_trait]
 impl Exporter for OtlpHttp {
-    async fn start(&self, _: Host) -> Result<(), ComponentError> {
-        Ok(())
+    async fn start(&self, host: Host) -> Result<(), ComponentError> {
+        self.identity.resolve(&host)
     }
 
     fn export<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Accepted, ExportError>> {

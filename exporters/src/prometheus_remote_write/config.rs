@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use streamgauge_component::{ComponentConfig, DeliverySettings, Optional, QueueSettings, RetrySettings};
+use streamgauge_component::{
+    AuthSettings, ComponentConfig, DeliverySettings, Optional, QueueSettings, RetrySettings,
+};
 use streamgauge_config::Secret;
 use streamgauge_prometheus::{Namer, ResourceLabels, Settings, Strategy};
 use streamgauge_transport::{Endpoint, HeaderMap, TlsClient, header_map};
@@ -22,6 +24,8 @@ pub struct RemoteWriteConfig {
     pub headers: BTreeMap<String, Secret>,
     /// The older place of `http.tls`.
     pub tls: Option<TlsClient>,
+    /// The older place of `http.auth`.
+    pub auth: Option<AuthSettings>,
     /// The older place of `http.timeout`.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "Option<String>")]
@@ -89,6 +93,8 @@ pub struct HttpSettings {
     pub headers: BTreeMap<String, Secret>,
     /// TLS for an `https://` endpoint.
     pub tls: Option<TlsClient>,
+    /// As whom messages are sent; without it as nobody.
+    pub auth: Option<AuthSettings>,
     /// The longest that one message may take; `0s` is for ever. 5 s without it.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "Option<String>")]
@@ -201,6 +207,7 @@ impl Default for RemoteWriteConfig {
             endpoint: None,
             headers: BTreeMap::new(),
             tls: None,
+            auth: None,
             timeout: None,
             namespace: String::new(),
             external_labels: BTreeMap::new(),
@@ -261,6 +268,10 @@ impl RemoteWriteConfig {
 
     pub(super) fn tls_settings(&self) -> TlsClient {
         self.http.tls.clone().or_else(|| self.tls.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn auth_settings(&self) -> Option<AuthSettings> {
+        self.http.auth.clone().or_else(|| self.auth.clone())
     }
 
     pub(super) fn url(&self) -> Result<Endpoint, String> {
@@ -328,6 +339,7 @@ impl ComponentConfig for RemoteWriteConfig {
             ("endpoint", self.endpoint.is_some() && http.endpoint.is_some()),
             ("headers", !self.headers.is_empty() && !http.headers.is_empty()),
             ("tls", self.tls.is_some() && http.tls.is_some()),
+            ("auth", self.auth.is_some() && http.auth.is_some()),
             ("timeout", self.timeout.is_some() && http.timeout.is_some()),
         ] {
             if twice {

@@ -15,6 +15,8 @@ use streamgauge_transport::{
     ClientOptions, HTTP_ALPN, HeaderMap, HeaderName, HeaderValue, HttpClient, Payload,
 };
 
+use crate::identity::Identity;
+
 use super::answer::{self, Refusal};
 use super::config::RemoteWriteConfig;
 use super::prepare::{Bounds, Lost, Message, halves, last_of, messages, prepare};
@@ -32,6 +34,7 @@ pub(super) struct RemoteWrite {
     /// For messages: without the query, which may hold a key.
     url: String,
     headers: HeaderMap,
+    identity: Identity,
     timeout: Option<Duration>,
     translator: Translator,
     bounds: Bounds,
@@ -99,6 +102,7 @@ impl RemoteWrite {
             path,
             url,
             headers,
+            identity: Identity::new(config.auth_settings()),
             timeout: config.message_timeout(),
             translator: Translator::new(config.translation()),
             bounds: Bounds { max_age: config.max_sample_age, max_future: config.max_future },
@@ -182,7 +186,8 @@ impl RemoteWrite {
     }
 
     async fn post(&self, body: Bytes) -> Result<(), Refusal> {
-        let answer = self.client.post(&self.path, &self.headers, Payload::from(body), self.timeout).await;
+        let headers = self.identity.add_to(&self.headers).map_err(Refusal::Error)?;
+        let answer = self.client.post(&self.path, &headers, Payload::from(body), self.timeout).await;
         answer::read(answer, &self.url)
     }
 
@@ -277,7 +282,8 @@ fn same(a: &[Bytes], b: &[Bytes]) -> bool {
 
 #[async_trait]
 impl Exporter for RemoteWrite {
-    async fn start(&self, _: Host) -> Result<(), ComponentError> {
+    async fn start(&self, host: Host) -> Result<(), ComponentError> {
+        self.identity.resolve(&host)?;
         for key in &self.accepted_without_effect {
             tracing::warn!(exporter = &**self.host.id(), key, "the setting is accepted but has no effect");
         }

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use streamgauge_component::{ComponentConfig, Optional, Signal};
+use streamgauge_component::{AuthSettings, ComponentConfig, Optional, Signal};
 use streamgauge_transport::{KeepaliveServer, TlsServer, http_path};
 
 /// Settings of receiver `otlp`.
@@ -45,6 +45,8 @@ pub struct GrpcServer {
     pub endpoint: String,
     /// Kind of the socket; only `tcp` is there.
     pub transport: Transport,
+    /// Who may send; without it everybody.
+    pub auth: Option<AuthSettings>,
     /// Serves TLS; off unless it is named.
     pub tls: Optional<TlsServer>,
     /// The largest message in MiB, packed or not; 0 means 4.
@@ -69,6 +71,8 @@ pub struct HttpServer {
     pub endpoint: String,
     /// Kind of the socket; only `tcp` is there.
     pub transport: Transport,
+    /// Who may send; without it everybody.
+    pub auth: Option<AuthSettings>,
     /// Serves TLS; off unless it is named.
     pub tls: Optional<TlsServer>,
     /// Path for traces.
@@ -97,6 +101,7 @@ impl Default for GrpcServer {
         Self {
             endpoint: "localhost:4317".to_owned(),
             transport: Transport::Tcp,
+            auth: None,
             tls: Optional(None),
             max_recv_msg_size_mib: 0,
             max_concurrent_streams: 0,
@@ -113,6 +118,7 @@ impl Default for HttpServer {
         Self {
             endpoint: "localhost:4318".to_owned(),
             transport: Transport::Tcp,
+            auth: None,
             tls: Optional(None),
             traces_url_path: http_path(Signal::Traces).to_owned(),
             metrics_url_path: http_path(Signal::Metrics).to_owned(),

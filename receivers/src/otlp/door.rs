@@ -5,10 +5,13 @@ use std::sync::{Arc, OnceLock};
 
 use futures_util::future::BoxFuture;
 use streamgauge_component::{
-    Ack, Batch, Context, Host, InstrumentKind, Outcome, Outlets, Part, Reason, Signal,
+    Ack, Authenticator, Batch, Context, Host, InstrumentKind, Outcome, Outlets, Part, Reason, Signal,
+    Unauthenticated,
 };
 use streamgauge_pdata::check;
-use streamgauge_transport::{Code, Handler, HeaderMap, Protocol, Reply, Request, Status, grpc_path};
+use streamgauge_transport::{
+    Code, Denied, Handler, HeaderMap, HeaderValue, Protocol, Reply, Request, Status, grpc_path,
+};
 use tokio::sync::oneshot;
 
 use super::answer;
@@ -20,6 +23,8 @@ pub(super) struct Door {
     pub outlets: Outlets,
     pub wait_for: WaitFor,
     pub include_metadata: bool,
+    /// Who knows the senders; without it everybody may send.
+    pub authenticator: Option<Arc<dyn Authenticator>>,
     /// The paths, when the listener speaks HTTP.
     pub http: Option<HttpServer>,
 }
@@ -35,6 +40,16 @@ impl Handler for Door {
         signal.filter(|signal| self.outlets.get(*signal).is_some())
     }
 
+    fn authenticate<'a>(&'a self, headers: &'a HeaderMap) -> Option<BoxFuture<'a, Result<Arc<str>, Denied>>> {
+        let authenticator = self.authenticator.as_ref()?;
+        Some(Box::pin(async move {
+            let shown = headers.get(authenticator.header()).map(HeaderValue::as_bytes);
+            let denied =
+                |why: Unauthenticated| Denied { message: why.0, challenge: authenticator.challenge() };
+            authenticator.authenticate(shown).await.map_err(denied)
+        }))
+    }
+
     fn handle(&self, request: Request<Signal>) -> BoxFuture<'_, Reply> {
         Box::pin(self.take(request))
     }
@@ -43,6 +58,7 @@ impl Handler for Door {
         let reason = match status.code {
             Code::ResourceExhausted if status.retry_after.is_some() => Reason::MemoryLimit,
             Code::ResourceExhausted => Reason::TooLarge,
+            Code::Unauthenticated => Reason::Unauthenticated,
             Code::Unimplemented => Reason::Unsupported,
             _ => Reason::Malformed,
         };
@@ -116,6 +132,7 @@ impl Door {
         let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
         let mut context = Context::new(self.host.id().clone(), self.host.clock().wall());
         context.peer = Some(request.peer.to_string().into());
+        context.identity = request.identity.clone();
         context.traceparent = header("traceparent").map(Into::into);
         if self.include_metadata {
             context.headers = metadata(&request.headers);

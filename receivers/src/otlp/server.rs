@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use streamgauge_component::{Budget, ComponentError, Host, Optional, Outlets, Receiver};
+use streamgauge_component::{
+    AuthSettings, Authenticator, Budget, ComponentError, Host, Optional, Outlets, Receiver,
+};
 use streamgauge_transport::{
     ALPN, GRPC_MESSAGE_LIMIT, HTTP_BODY_LIMIT, KeepaliveServerParameters, Listener, Memory, Protocol, Server,
     ServerOptions, TlsServer,
@@ -47,13 +49,15 @@ impl Receiver for OtlpReceiver {
         let mut ready = Vec::new();
         if let Some(grpc) = self.config.protocols.grpc.as_ref() {
             let listener = Listener::bind(&grpc.endpoint).await.map_err(ComponentError::new)?;
-            ready.push((Protocol::Grpc, listener, grpc.options()?, grpc.include_metadata));
+            let auth = authenticator(&host, grpc.auth.as_ref())?;
+            ready.push((Protocol::Grpc, listener, grpc.options()?, grpc.include_metadata, auth));
         }
         if let Some(http) = self.config.protocols.http.as_ref() {
             let listener = Listener::bind(&http.endpoint).await.map_err(ComponentError::new)?;
-            ready.push((Protocol::Http, listener, http.options()?, http.include_metadata));
+            let auth = authenticator(&host, http.auth.as_ref())?;
+            ready.push((Protocol::Http, listener, http.options()?, http.include_metadata, auth));
         }
-        for (protocol, listener, mut options, include_metadata) in ready {
+        for (protocol, listener, mut options, include_metadata, authenticator) in ready {
             options.memory = Some(Arc::new(Charge(host.budget().clone())));
             tracing::info!(receiver = %host.id(), protocol = protocol.as_str(), address = %listener.local_addr(), "listening");
             let http = self.config.protocols.http.as_ref().filter(|_| protocol == Protocol::Http);
@@ -62,6 +66,7 @@ impl Receiver for OtlpReceiver {
                 outlets: outlets.clone(),
                 wait_for: self.config.wait_for,
                 include_metadata,
+                authenticator,
                 http: http.cloned(),
             });
             let server = listener.serve(options, door);
@@ -132,6 +137,13 @@ impl HttpServer {
             memory: None,
         })
     }
+}
+
+fn authenticator(
+    host: &Host,
+    auth: Option<&AuthSettings>,
+) -> Result<Option<Arc<dyn Authenticator>>, ComponentError> {
+    auth.map(|auth| host.authenticator(&auth.authenticator)).transpose()
 }
 
 fn load(

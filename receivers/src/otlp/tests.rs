@@ -10,9 +10,10 @@ use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use prost::Message as _;
 use streamgauge_component::testkit::{Behaviour, Sink};
 use streamgauge_component::{
-    ComponentConfig as _, ConfigType, Host, Kind, Outcome, Outlets, Reason, Receiver as _, Signal,
+    Authenticator, BoxFuture, ComponentConfig as _, ComponentError, ConfigType, Extension, Host, Kind,
+    Outcome, Outlets, Reason, Receiver as _, Signal, Unauthenticated,
 };
-use streamgauge_config::Section;
+use streamgauge_config::{Secret, Section};
 use streamgauge_harness::{http, poll_until_async};
 use streamgauge_transport::{
     ClientOptions, Code, Endpoint, GRPC_ALPN, GrpcClient, HeaderMap, Protocol, Status, TlsClient, grpc_path,
@@ -237,6 +238,87 @@ async fn above_the_memory_limit_requests_are_refused_with_a_delay_until_what_is_
     poll_until_async("the memory given back", SOON, async || free()).await;
     running.sink.behave(Behaviour::Settle(Outcome::Delivered));
     assert_eq!(running.post("/v1/logs", &body).await.status, 200);
+}
+
+/// Lets in who shows `key` in `x-key`.
+struct OneKey;
+
+#[async_trait::async_trait]
+impl Extension for OneKey {
+    async fn start(&self, _: Host) -> Result<(), ComponentError> {
+        Ok(())
+    }
+
+    async fn shutdown(&self) {}
+
+    fn authenticator(&self) -> Option<Arc<dyn Authenticator>> {
+        Some(Arc::new(OneKey))
+    }
+}
+
+impl Authenticator for OneKey {
+    fn header(&self) -> &str {
+        "x-key"
+    }
+
+    fn authenticate<'a>(
+        &'a self,
+        shown: Option<&'a [u8]>,
+    ) -> BoxFuture<'a, Result<Arc<str>, Unauthenticated>> {
+        let known = shown == Some(b"key");
+        Box::pin(
+            async move { if known { Ok("ann".into()) } else { Err(Unauthenticated("who are you".into())) } },
+        )
+    }
+
+    fn credentials(&self) -> Result<Secret, ComponentError> {
+        Err("none".into())
+    }
+
+    fn challenge(&self) -> String {
+        "Key".to_owned()
+    }
+}
+
+const LOCKED: &str = "
+protocols:
+  grpc: {endpoint: 'localhost:0', auth: {authenticator: onekey}}
+  http: {endpoint: 'localhost:0', auth: {authenticator: onekey}}
+";
+
+#[tokio::test]
+async fn only_who_is_known_gets_in_and_the_context_says_who_it_is() {
+    let sink = Sink::delivering();
+    let receiver = OtlpReceiver::new(Arc::new(read(LOCKED).unwrap()));
+    let host = Host::for_test(Kind::Receiver, "otlp");
+    let error = receiver.start(host.clone(), sink.outlets()).await.unwrap_err();
+    assert!(
+        error.0.starts_with("failed to resolve authenticator \"onekey\": authenticator not found"),
+        "{error}"
+    );
+    let extension: Arc<dyn Extension> = Arc::new(OneKey);
+    host.for_component(Kind::Extension, "onekey").offer(&extension);
+    let receiver = OtlpReceiver::new(Arc::new(read(LOCKED).unwrap()));
+    receiver.start(host.clone(), sink.outlets()).await.unwrap();
+    let running = Running { receiver, host, sink };
+
+    let body = logs(1).encode_to_vec();
+    let refused = running.post("/v1/logs", &body).await;
+    assert_eq!((refused.status, &*refused.headers["www-authenticate"]), (401, "Key"));
+    assert_eq!(Status::decode(&refused.body).message, "who are you");
+    assert_eq!(running.post_with("/v1/logs", &body, &[("x-key", "other")]).await.status, 401);
+    let error = running.grpc().await.export(logs(1)).await.unwrap_err();
+    assert_eq!((error.code(), error.message()), (tonic::Code::Unauthenticated, "who are you"));
+    assert!(running.sink.received().is_empty());
+    let counted: Vec<_> = running.host.node(Signal::Logs).refused.counts().collect();
+    assert_eq!(counted, [(Reason::Unauthenticated, 3)]);
+
+    assert_eq!(running.post_with("/v1/logs", &body, &[("x-key", "key")]).await.status, 200);
+    let mut known = tonic::Request::new(logs(1));
+    known.metadata_mut().insert("x-key", "key".parse().unwrap());
+    running.grpc().await.export(known).await.unwrap();
+    let identities: Vec<_> = running.sink.received().iter().map(|b| b.context.identity.clone()).collect();
+    assert_eq!(identities, [Some("ann".into()), Some("ann".into())]);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 
@@ -88,6 +88,15 @@ pub(super) fn http_refusal(code: StatusCode, status: &Status) -> Answer {
     let throttled = matches!(code, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
     if let Some(delay) = status.retry_after.filter(|_| throttled) {
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after::seconds(delay)));
+    }
+    answer
+}
+
+/// 401, with what the client must show.
+pub(super) fn unauthorized(status: &Status, challenge: &str) -> Answer {
+    let mut answer = http_refusal(StatusCode::UNAUTHORIZED, status);
+    if let Ok(challenge) = HeaderValue::try_from(challenge) {
+        answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
     answer
 }

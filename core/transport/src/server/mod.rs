@@ -91,6 +91,8 @@ pub struct Request<R> {
     pub headers: HeaderMap,
     /// The client's address.
     pub peer: SocketAddr,
+    /// Who the client proved to be.
+    pub identity: Option<Arc<str>>,
     /// How long the client waits, if it says so (`grpc-timeout`).
     pub timeout: Option<Duration>,
     /// The message, unpacked and in one piece.
@@ -106,6 +108,15 @@ pub enum Reply {
     Refused(Status),
 }
 
+/// Who sent a request is not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// Why, for the client.
+    pub message: String,
+    /// What the client must show (`WWW-Authenticate`).
+    pub challenge: String,
+}
+
 /// Takes requests.
 pub trait Handler: Send + Sync + 'static {
     /// What a path means, such as the signal that comes on it.
@@ -113,6 +124,12 @@ pub trait Handler: Send + Sync + 'static {
 
     /// What this path means; `None` when nothing is served there. Asked before the body is read.
     fn route(&self, protocol: Protocol, path: &str) -> Option<Self::Route>;
+
+    /// Who sends with these headers; `None` lets everybody in. Asked before the body is read.
+    fn authenticate<'a>(&'a self, headers: &'a HeaderMap) -> Option<BoxFuture<'a, Result<Arc<str>, Denied>>> {
+        let _ = headers;
+        None
+    }
 
     /// Takes a request. The future is dropped when the client goes away first.
     fn handle(&self, request: Request<Self::Route>) -> BoxFuture<'_, Reply>;

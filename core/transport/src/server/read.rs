@@ -167,7 +167,7 @@ async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Unread> {
 
 /// Goes on reading a refused HTTP body for a while: a socket closed over unread bytes is reset, and the
 /// client would see that in place of the answer.
-fn drain(mut body: Incoming, limit: usize) {
+pub(super) fn drain(mut body: Incoming, limit: usize) {
     tokio::spawn(tokio::time::timeout(Duration::from_secs(5), async move {
         let mut left = limit;
         while let Ok(Some(chunk)) = next(&mut body).await {

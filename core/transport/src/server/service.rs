@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
@@ -10,7 +11,7 @@ use hyper::body::Incoming;
 
 use super::answer::{self, Answer};
 use super::read::{self, Unread};
-use super::{Handler, Protocol, Reply, Request, ServerOptions};
+use super::{Denied, Handler, Protocol, Reply, Request, ServerOptions};
 use crate::code::Code;
 use crate::memory::Room;
 use crate::status::Status;
@@ -44,6 +45,14 @@ async fn grpc_call<H: Handler>(
     let Some(route) = handler.route(Protocol::Grpc, path) else {
         return answer::grpc_refusal(&Status::new(Code::Unimplemented, format!("unknown service {path}")));
     };
+    let identity = match identify(handler, &head.headers).await {
+        Ok(identity) => identity,
+        Err(denied) => {
+            let status = Status::new(Code::Unauthenticated, denied.message);
+            handler.refused(route, &status);
+            return answer::grpc_refusal(&status);
+        }
+    };
     let body = match read::grpc(&head.headers, body, limit, Room::new(options.memory.as_ref())).await {
         Ok(body) => body,
         Err(unread) => {
@@ -52,7 +61,8 @@ async fn grpc_call<H: Handler>(
         }
     };
     let timeout = grpc_timeout(&head.headers);
-    let request = Request { route, protocol: Protocol::Grpc, headers: head.headers, peer, timeout, body };
+    let request =
+        Request { route, protocol: Protocol::Grpc, headers: head.headers, peer, identity, timeout, body };
     match handler.handle(request).await {
         Reply::Ok(message) => answer::grpc(message),
         Reply::Refused(status) => answer::grpc_refusal(&status),
@@ -78,6 +88,15 @@ async fn http_post<H: Handler>(
         "application/json" => return answer::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, NO_JSON),
         _ => return answer::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED),
     }
+    let identity = match identify(handler, &head.headers).await {
+        Ok(identity) => identity,
+        Err(denied) => {
+            let status = Status::new(Code::Unauthenticated, denied.message);
+            handler.refused(route, &status);
+            read::drain(body, limit);
+            return answer::unauthorized(&status, &denied.challenge);
+        }
+    };
     let body = match read::http(&head.headers, body, limit, Room::new(options.memory.as_ref())).await {
         Ok(body) => body,
         Err(unread) => {
@@ -91,11 +110,25 @@ async fn http_post<H: Handler>(
             return answer::http_refusal(code, unread.status());
         }
     };
-    let request =
-        Request { route, protocol: Protocol::Http, headers: head.headers, peer, timeout: None, body };
+    let request = Request {
+        route,
+        protocol: Protocol::Http,
+        headers: head.headers,
+        peer,
+        identity,
+        timeout: None,
+        body,
+    };
     match handler.handle(request).await {
         Reply::Ok(message) => answer::http(message),
         Reply::Refused(status) => answer::http_refusal(status.code.to_http(), &status),
+    }
+}
+
+async fn identify<H: Handler>(handler: &H, headers: &HeaderMap) -> Result<Option<Arc<str>>, Denied> {
+    match handler.authenticate(headers) {
+        None => Ok(None),
+        Some(asked) => asked.await.map(Some),
     }
 }
 
