@@ -13,6 +13,7 @@ mod collector_file;
 mod demo;
 mod deployment;
 mod main_job;
+mod otlp_json;
 mod own_lag;
 mod ready_configs;
 mod support;

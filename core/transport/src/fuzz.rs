@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::compression::Codec;
 use crate::deframe::Deframer;
+use crate::json;
 use crate::partial::PartialSuccess;
 use crate::status::Status;
 
@@ -42,4 +43,12 @@ pub fn answers(data: &[u8]) {
     let status = Status::decode(data);
     assert_eq!(Status::decode(&status.encode()).code, status.code);
     let _ = PartialSuccess::decode(data);
+    if let Some(status) = json::decode_status(data) {
+        let again = json::decode_status(&json::encode_status(&status));
+        assert_eq!(
+            again.map(|again| (again.code, again.retry_after)),
+            Some((status.code, status.retry_after))
+        );
+    }
+    let _ = json::decode_partial(data);
 }

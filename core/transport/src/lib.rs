@@ -10,6 +10,7 @@ mod compression;
 mod deframe;
 pub mod fuzz;
 mod headers;
+mod json;
 mod memory;
 mod otlp;
 mod partial;
@@ -36,8 +37,8 @@ pub use partial::PartialSuccess;
 pub use payload::Payload;
 pub use retry_after::retry_after;
 pub use server::{
-    ALPN, BindError, Denied, GRPC_MESSAGE_LIMIT, HTTP_BODY_LIMIT, Handler, Listener, Protocol, Reply,
-    Request, Server, ServerOptions,
+    ALPN, BindError, Denied, Encoding, GRPC_MESSAGE_LIMIT, HTTP_BODY_LIMIT, Handler, Listener, Protocol,
+    Reply, Request, Server, ServerOptions,
 };
 pub use settings::{
     KeepaliveClient, KeepaliveServer, KeepaliveServerParameters, TlsClient, TlsServer, TlsVersion,

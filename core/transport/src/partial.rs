@@ -1,8 +1,10 @@
 //! The one thing that an OTLP answer may hold: how many items of an accepted request were refused.
 
 use bytes::Bytes;
+use http::HeaderMap;
 
-use crate::wire;
+use crate::server::Encoding;
+use crate::{json, wire};
 
 /// The `partial_success` of an `Export*ServiceResponse`. The three signals have the same field numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,6 +45,16 @@ impl PartialSuccess {
         let mut out = Vec::new();
         wire::put_bytes(&mut out, 1, &inner);
         out.into()
+    }
+}
+
+impl PartialSuccess {
+    /// Reads what a server answered, in the encoding that it says it used. An answer of another kind says nothing.
+    pub fn from_answer(headers: &HeaderMap, body: &[u8]) -> Option<Self> {
+        match Encoding::of(headers)? {
+            Encoding::Proto => Self::decode(body),
+            Encoding::Json => json::decode_partial(body),
+        }
     }
 }
 

@@ -7,12 +7,13 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::code::Code;
 use crate::retry_after::LONGEST;
-use crate::{text, wire};
+use crate::server::Encoding;
+use crate::{json, text, wire};
 
 pub(crate) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
-const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
+pub(crate) const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 /// A message longer than this is cut: peers limit the size of their headers (8 KiB in grpc-go's oldest
 /// peers), and the details repeat it.
 const MAX_MESSAGE: usize = 1024;
@@ -88,6 +89,15 @@ impl Status {
         status
     }
 
+    /// Reads what an HTTP server gave as its reason, in the encoding that it says it used; `None` when it gave none that
+    /// OTLP knows.
+    pub fn from_answer(headers: &HeaderMap, body: &[u8]) -> Option<Self> {
+        match Encoding::of(headers)? {
+            Encoding::Proto => Some(Self::decode(body)),
+            Encoding::Json => json::decode_status(body),
+        }
+    }
+
     /// Writes the status as gRPC trailers.
     pub(crate) fn write_trailers(&self, trailers: &mut HeaderMap) {
         trailers.insert(GRPC_STATUS, HeaderValue::from(u16::from(self.code.number())));
@@ -115,7 +125,8 @@ impl Status {
         })
     }
 
-    fn message(&self) -> &str {
+    /// The message, cut where peers limit it.
+    pub(crate) fn message(&self) -> &str {
         let mut end = self.message.len().min(MAX_MESSAGE);
         while !self.message.is_char_boundary(end) {
             end -= 1;

@@ -58,11 +58,8 @@ async fn wrong_methods_types_paths_and_encodings_have_their_statuses_and_texts()
     assert_eq!((answer.status, &*answer.text()), (405, "405 method not allowed, supported: [POST]"));
     assert_eq!(answer.headers["allow"], "POST");
     let answer = send(&server, "POST", "/v1/logs", &[("content-type", "text/csv")], b"").await;
-    let text = "415 unsupported media type, supported: [application/x-protobuf]";
+    let text = "415 unsupported media type, supported: [application/json, application/x-protobuf]";
     assert_eq!((answer.status, &*answer.text()), (415, text));
-    let answer = send(&server, "POST", "/v1/logs", &[("content-type", "application/json")], b"{}").await;
-    assert_eq!(answer.status, 415);
-    assert!(answer.text().contains("OTLP/JSON is not taken yet"), "{}", answer.text());
     assert_eq!(send(&server, "POST", "/v1/other", &[PROTOBUF], b"").await.status, 404);
     let encoded = [PROTOBUF, ("content-encoding", "br")];
     assert_eq!(send(&server, "POST", "/v1/logs", &encoded, b"x").await.status, 415);
@@ -70,6 +67,31 @@ async fn wrong_methods_types_paths_and_encodings_have_their_statuses_and_texts()
     assert_eq!(corrupt.status, 400);
     assert_eq!(Status::decode(&corrupt.body).code, Code::InvalidArgument);
     assert!(recorder.bodies().is_empty());
+}
+
+#[tokio::test]
+async fn json_is_answered_in_json_also_when_the_transport_refuses() {
+    let (server, recorder) = serve(ServerOptions { http: Some(1000), ..Default::default() }).await;
+    recorder.answer(Reply::Ok(Bytes::from_static(b"{}")));
+    const JSON: (&str, &str) = ("content-type", "Application/JSON; charset=utf-8");
+    let answer = send(&server, "POST", "/v1/logs", &[JSON], b"{\"a\":1}").await;
+    assert_eq!(
+        (answer.status, &*answer.text(), &*answer.headers["content-type"]),
+        (200, "{}", "application/json")
+    );
+    assert_eq!(recorder.bodies(), [&b"{\"a\":1}"[..]]);
+    let answer = send(&server, "POST", "/v1/logs", &[JSON], &[b' '; 1001]).await;
+    assert_eq!((answer.status, &*answer.headers["content-type"]), (413, "application/json"));
+    assert!(
+        answer.text().starts_with("{\"code\":8,\"message\":\"request body too large"),
+        "{}",
+        answer.text()
+    );
+    let delayed = Status::new(Code::Unavailable, "not now").retry_after(Duration::from_millis(1500));
+    recorder.answer(Reply::Refused(delayed));
+    let answer = send(&server, "POST", "/v1/logs", &[JSON], b"{}").await;
+    assert_eq!((answer.status, &*answer.headers["retry-after"]), (503, "2"));
+    assert!(answer.text().contains(r#""retryDelay":"1.500000000s""#), "{}", answer.text());
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ pub struct OtlpHttpConfig {
     pub metrics_endpoint: Option<String>,
     /// URL for logs, used as it is.
     pub logs_endpoint: Option<String>,
-    /// Encoding of requests; only `proto` is there yet.
+    /// Encoding of requests: `proto`, which goes out as it came, or `json`, which is written anew.
     pub encoding: Encoding,
     /// How requests are packed: `gzip`, `zstd`, `snappy`, `zlib`, `deflate` or `none`.
     pub compression: Compression,
@@ -62,8 +62,17 @@ pub enum Encoding {
     /// Protobuf.
     #[default]
     Proto,
-    /// JSON; not there yet.
+    /// OTLP/JSON.
     Json,
+}
+
+impl Encoding {
+    pub(super) fn of_the_wire(self) -> streamgauge_transport::Encoding {
+        match self {
+            Encoding::Proto => streamgauge_transport::Encoding::Proto,
+            Encoding::Json => streamgauge_transport::Encoding::Json,
+        }
+    }
 }
 
 /// `compression_params`.
@@ -164,9 +173,6 @@ impl ComponentConfig for OtlpHttpConfig {
             if let Err(error) = url_endpoint(url) {
                 at(key, error);
             }
-        }
-        if self.encoding == Encoding::Json {
-            at("encoding", "json is not supported by this version: use proto".to_owned());
         }
         if let Err(error) = self.header_map() {
             at("headers", error);

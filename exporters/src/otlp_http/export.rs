@@ -3,12 +3,14 @@
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use streamgauge_component::{
     Accepted, BoxFuture, ComponentError, ExportError, Exporter, Host, Reason, Request, Signal,
 };
+use streamgauge_pdata::json;
 use streamgauge_transport::{
-    ClientError, ClientOptions, Codec, Failure, HTTP_ALPN, HeaderMap, HeaderName, HeaderValue, HttpAnswer,
-    HttpClient, PartialSuccess, Payload, Status, retry_after,
+    ClientError, ClientOptions, Codec, Encoding, Failure, HTTP_ALPN, HeaderMap, HeaderName, HeaderValue,
+    HttpAnswer, HttpClient, PartialSuccess, Payload, Status, retry_after,
 };
 
 use crate::identity::Identity;
@@ -19,7 +21,6 @@ use super::config::OtlpHttpConfig;
 const MAX_ANSWER: usize = 64 << 10;
 const CONTENT_TYPE: HeaderName = HeaderName::from_static("content-type");
 const CONTENT_ENCODING: HeaderName = HeaderName::from_static("content-encoding");
-const PROTOBUF: &str = "application/x-protobuf";
 
 /// Exporter `otlp_http`.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ pub(super) struct OtlpHttp {
     codec: Option<Codec>,
     level: Option<i32>,
     timeout: Option<Duration>,
+    encoding: Encoding,
 }
 
 #[derive(Debug)]
@@ -60,7 +62,8 @@ impl OtlpHttp {
             targets.push((signal, Target { client: HttpClient::new(endpoint, options), path, url }));
         }
         let mut headers = config.header_map()?;
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROTOBUF));
+        let encoding = config.encoding.of_the_wire();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(encoding.content_type()));
         let codec = config.compression.http();
         if let Some((_, name)) = codec {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
@@ -72,6 +75,7 @@ impl OtlpHttp {
             codec: codec.map(|(codec, _)| codec),
             level: Some(config.compression_params.level).filter(|level| *level > 0),
             timeout: Some(config.timeout).filter(|timeout| !timeout.is_zero()),
+            encoding,
         })
     }
 
@@ -82,7 +86,7 @@ impl OtlpHttp {
             return Err(ExportError::peer(text));
         };
         let headers = self.identity.add_to(&self.headers)?;
-        let mut payload = Payload::new(request.parts.iter().cloned());
+        let (mut payload, broken) = self.payload(request)?;
         if let Some(codec) = self.codec {
             let packed = codec.pack(&payload.into_bytes(), self.level);
             payload = packed.map_err(|e| ExportError::content(format!("cannot pack: {e}")))?.into();
@@ -90,9 +94,22 @@ impl OtlpHttp {
         let answer = target.client.post(&target.path, &headers, payload, self.timeout).await;
         let answer = answer.map_err(unanswered)?;
         if answer.status.is_success() {
-            return Ok(accepted(&answer, request.items));
+            return Ok(accepted(&answer, request.items, broken));
         }
         Err(refusal(&target.url, &answer))
+    }
+}
+
+impl OtlpHttp {
+    /// The request's body, and how many of its items are not in it: JSON cannot carry what cannot be read.
+    fn payload(&self, request: &Request) -> Result<(Payload, usize), ExportError> {
+        let payload = Payload::new(request.parts.iter().cloned());
+        if self.encoding == Encoding::Proto {
+            return Ok((payload, 0));
+        }
+        let written = json::write(request.signal, &payload.into_bytes());
+        let written = written.map_err(|e| ExportError::content(format!("cannot write JSON: {e}")))?;
+        Ok((Bytes::from(written.json).into(), written.broken))
     }
 }
 
@@ -120,11 +137,9 @@ fn refusal(url: &str, answer: &HttpAnswer) -> ExportError {
     let code = answer.status.as_u16();
     let mut message =
         format!("error exporting items, request to {url} responded with HTTP Status Code {code}");
-    if is_protobuf(answer) {
-        let words = Status::decode(&answer.body).message;
-        if !words.is_empty() {
-            message.push_str(&format!(", Message={words}"));
-        }
+    let words = Status::from_answer(&answer.headers, &answer.body).map(|status| status.message);
+    if let Some(words) = words.filter(|words| !words.is_empty()) {
+        message.push_str(&format!(", Message={words}"));
     }
     match code {
         429 | 502 | 503 | 504 => ExportError::busy(retry_after(&answer.headers, SystemTime::now()), message),
@@ -133,16 +148,12 @@ fn refusal(url: &str, answer: &HttpAnswer) -> ExportError {
     }
 }
 
-/// What the server says of a request that it took.
-fn accepted(answer: &HttpAnswer, items: usize) -> Accepted {
-    let partial = PartialSuccess::decode(&answer.body).filter(|_| is_protobuf(answer));
-    let Some(partial) = partial else { return Accepted::default() };
-    let rejected = partial.rejected.min(items as u64);
-    let dropped = if rejected > 0 { vec![(Reason::PeerRefused, rejected)] } else { Vec::new() };
+/// What became of a request that the server took: what it says, and what was not in the request at all.
+fn accepted(answer: &HttpAnswer, items: usize, broken: usize) -> Accepted {
+    let partial = PartialSuccess::from_answer(&answer.headers, &answer.body).unwrap_or_default();
+    let (broken, items) = (broken as u64, items as u64);
+    let rejected = partial.rejected.min(items.saturating_sub(broken));
+    let dropped = [(Reason::PeerRefused, rejected), (Reason::Malformed, broken)];
+    let dropped = dropped.into_iter().filter(|(_, items)| *items > 0).collect();
     Accepted { dropped, message: Some(partial.message).filter(|message| !message.is_empty()) }
-}
-
-fn is_protobuf(answer: &HttpAnswer) -> bool {
-    let value = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    value.is_some_and(|value| value.split(';').next().is_some_and(|kind| kind.trim() == PROTOBUF))
 }

@@ -117,6 +117,36 @@ async fn items_of_a_partial_success_are_dropped_with_the_servers_words() {
 }
 
 #[tokio::test]
+async fn json_is_sent_and_the_answers_are_read_in_it() {
+    let sink = OtlpSink::http();
+    let exporter = exporter(&format!("endpoint: {}\nencoding: json", sink.url()));
+    let mut two = logs(2);
+    two.parts.extend(logs(3).parts);
+    two.items = 5;
+    sink.next(Reply::Partial { rejected: 2, message: "too old".into() });
+    let partial = Accepted { dropped: vec![(Reason::PeerRefused, 2)], message: Some("too old".into()) };
+    assert_eq!(exporter.export(&two).await, Ok(partial));
+    assert_eq!(sink.received()[0].headers["content-type"], "application/json");
+    assert_eq!(sink.log_records().len(), 5, "the parts are one request");
+    sink.next(Reply::status(400));
+    let error = exporter.export(&two).await.unwrap_err().to_string();
+    assert!(error.contains("Message=told to refuse"), "{error}");
+}
+
+#[tokio::test]
+async fn a_record_that_json_cannot_carry_is_dropped_alone_and_counted() {
+    let sink = OtlpSink::http();
+    let exporter = exporter(&format!("endpoint: {}\nencoding: json", sink.url()));
+    let mut mixed = logs(2);
+    // A record whose severity_text (field 3) is longer than the record.
+    mixed.parts.push(Bytes::from_static(&[0x0a, 6, 0x12, 4, 0x12, 2, 0x1a, 9]));
+    mixed.items = 3;
+    let dropped = Accepted { dropped: vec![(Reason::Malformed, 1)], message: None };
+    assert_eq!(exporter.export(&mixed).await, Ok(dropped));
+    assert_eq!(sink.log_records().len(), 2);
+}
+
+#[tokio::test]
 async fn without_a_server_it_is_retryable_and_unanswered_and_no_query_is_shown() {
     let port = streamgauge_harness::free_port();
     let down = exporter(&format!("logs_endpoint: http://127.0.0.1:{port}/x?key=hunter2"));
@@ -146,7 +176,6 @@ fn what_is_wrong_is_refused_with_its_place() {
         ("endpoint: ''", "at least one endpoint must be specified"),
         ("endpoint: localhost:4318", "endpoint must be a valid URL"),
         ("endpoint: http://a\nendpont: b", "endpont"),
-        ("endpoint: http://a\nencoding: json", "json is not supported by this version: use proto"),
         ("endpoint: http://a\nencoding: xml", "xml"),
         ("endpoint: http://a\nheaders: {'a b': c}", "not a header name"),
         ("endpoint: http://a\nsending_queue: {num_consumers: 0}", "`num_consumers` must be positive"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use streamgauge_component::{Outcome, Reason};
-use streamgauge_transport::{Code, Reply, Status};
+use streamgauge_transport::{Code, Encoding, Reply, Status};
 
 /// The delay that a client is told when nobody knows a better one. Without a delay, OTLP clients must not retry a
 /// `RESOURCE_EXHAUSTED` at all.
@@ -12,6 +12,17 @@ const DELAY: Duration = Duration::from_secs(1);
 
 /// Everything was taken; an empty message says so.
 pub(super) const TAKEN: Reply = Reply::Ok(Bytes::new());
+
+/// The same in OTLP/JSON, for which an empty body is no message.
+const TAKEN_JSON: Reply = Reply::Ok(Bytes::from_static(b"{\"partialSuccess\":{}}"));
+
+/// An answer in the request's encoding. Refusals are written by the transport.
+pub(super) fn written(reply: Reply, encoding: Encoding) -> Reply {
+    match (reply, encoding) {
+        (Reply::Ok(_), Encoding::Json) => TAKEN_JSON,
+        (reply, _) => reply,
+    }
+}
 
 /// The answer to a request with this outcome.
 pub(super) fn to(outcome: &Outcome) -> Reply {

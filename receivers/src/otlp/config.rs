@@ -22,7 +22,7 @@ pub struct OtlpConfig {
 pub struct Protocols {
     /// OTLP/gRPC.
     pub grpc: Optional<GrpcServer>,
-    /// OTLP/HTTP, protobuf.
+    /// OTLP/HTTP, protobuf and JSON.
     pub http: Optional<HttpServer>,
 }
 

@@ -3,14 +3,15 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use streamgauge_component::{
     Ack, Authenticator, Batch, Context, Host, InstrumentKind, Outcome, Outlets, Part, Reason, Signal,
     Unauthenticated,
 };
-use streamgauge_pdata::check;
+use streamgauge_pdata::{check, json};
 use streamgauge_transport::{
-    Code, Denied, Handler, HeaderMap, HeaderValue, Protocol, Reply, Request, Status, grpc_path,
+    Code, Denied, Encoding, Handler, HeaderMap, HeaderValue, Protocol, Reply, Request, Status, grpc_path,
 };
 use tokio::sync::oneshot;
 
@@ -51,7 +52,8 @@ impl Handler for Door {
     }
 
     fn handle(&self, request: Request<Signal>) -> BoxFuture<'_, Reply> {
-        Box::pin(self.take(request))
+        let encoding = request.encoding;
+        Box::pin(async move { answer::written(self.take(request).await, encoding) })
     }
 
     fn refused(&self, signal: Signal, status: &Status) {
@@ -67,18 +69,23 @@ impl Handler for Door {
 }
 
 impl Door {
-    async fn take(&self, request: Request<Signal>) -> Reply {
+    async fn take(&self, mut request: Request<Signal>) -> Reply {
         let (signal, timeout) = (request.route, request.timeout);
         let Some(outlet) = self.outlets.get(signal) else {
             return Reply::Refused(Status::new(Code::Unimplemented, "no pipeline takes this signal"));
         };
-        let items = match check(signal, &request.body) {
+        let body = std::mem::take(&mut request.body);
+        let body = match request.encoding {
+            Encoding::Proto => body,
+            Encoding::Json => match self.protobuf(signal, body) {
+                Ok(bytes) => bytes,
+                Err(refusal) => return refusal,
+            },
+        };
+        let items = match check(signal, &body) {
             Ok(0) => return answer::TAKEN,
             Ok(items) => items,
-            Err(malformed) => {
-                self.refuse(signal, Reason::Malformed);
-                return Reply::Refused(Status::new(Code::InvalidArgument, malformed.to_string()));
-            }
+            Err(malformed) => return self.malformed(signal, &malformed),
         };
         let (tell, mut told) = oneshot::channel();
         let refusal = Arc::new(OnceLock::new());
@@ -100,7 +107,7 @@ impl Door {
             },
         );
         let context = Arc::new(self.context(&request));
-        outlet.consume(Batch::of(signal, context, Part { bytes: request.body, items, ack })).await;
+        outlet.consume(Batch::of(signal, context, Part { bytes: body, items, ack })).await;
         let outcome = match (told.try_recv(), self.wait_for) {
             (Ok(outcome), _) => outcome,
             (Err(_), WaitFor::Accepted) => match refusal.get() {
@@ -138,6 +145,21 @@ impl Door {
             context.headers = metadata(&request.headers);
         }
         context
+    }
+
+    /// Writes OTLP/JSON over into protobuf, which then takes the text's place within the memory's bound.
+    fn protobuf(&self, signal: Signal, text: Bytes) -> Result<Bytes, Reply> {
+        let bytes = json::read(signal, &text).map_err(|error| self.malformed(signal, &error))?;
+        drop(text);
+        self.host.budget().charge(bytes.into()).map_err(|_| {
+            self.refuse(signal, Reason::MemoryLimit);
+            answer::to(&Outcome::retry(Reason::MemoryLimit))
+        })
+    }
+
+    fn malformed(&self, signal: Signal, error: &dyn std::error::Error) -> Reply {
+        self.refuse(signal, Reason::Malformed);
+        Reply::Refused(Status::new(Code::InvalidArgument, error.to_string()))
     }
 
     /// Counts a request that never came in. What cannot be read has no number of items: it counts as one.

@@ -5,7 +5,8 @@
 //! - `door`: one request from body to answer: check, hand over, answer by what the ack says.
 //! - `answer`: what an outcome is in the client's terms.
 //!
-//! A request is checked down to the borders of its records and passed on as the bytes that came.
+//! A request is checked down to the borders of its records and passed on as the bytes that came; OTLP/JSON becomes
+//! protobuf bytes first.
 
 mod answer;
 pub mod config;

@@ -41,14 +41,27 @@ pub struct Received {
 pub(crate) struct Shared {
     pub(crate) script: Script,
     received: Mutex<Vec<Received>>,
+    /// Requests with this text anywhere in them get this answer, whatever the script says.
+    marked: Mutex<Option<(String, Reply)>>,
 }
 
 impl Shared {
     /// Records a request and gives the answer to send.
     pub(crate) async fn take(&self, headers: BTreeMap<String, String>, body: Telemetry) -> Reply {
-        let reply = self.script.take().await;
+        let reply = match self.refuses(&body) {
+            Some(reply) => reply,
+            None => self.script.take().await,
+        };
         self.received.lock().unwrap().push(Received { headers, body, reply: reply.clone() });
         reply
+    }
+}
+
+impl Shared {
+    fn refuses(&self, body: &Telemetry) -> Option<Reply> {
+        let marked = self.marked.lock().unwrap();
+        let (marker, reply) = marked.as_ref()?;
+        format!("{body:?}").contains(marker).then(|| reply.clone())
     }
 }
 
@@ -66,7 +79,7 @@ impl OtlpSink {
         OtlpSink::start("127.0.0.1:0", crate::sink_grpc::serve)
     }
 
-    /// An HTTP server for `/v1/traces`, `/v1/metrics`, `/v1/logs` (protobuf; gzip and zstd accepted).
+    /// An HTTP server for `/v1/traces`, `/v1/metrics`, `/v1/logs` (protobuf and JSON; gzip and zstd accepted).
     pub fn http() -> OtlpSink {
         OtlpSink::start("127.0.0.1:0", crate::sink_http::serve)
     }
@@ -78,7 +91,8 @@ impl OtlpSink {
         let listener = std::net::TcpListener::bind(bind).expect("a free port");
         listener.set_nonblocking(true).expect("a non-blocking socket");
         let address = listener.local_addr().expect("a bound socket");
-        let shared = Arc::new(Shared { script: Script::new(), received: Mutex::default() });
+        let shared =
+            Arc::new(Shared { script: Script::new(), received: Mutex::default(), marked: Mutex::default() });
         let (stop, stopped) = oneshot::channel::<()>();
         let theirs = Arc::clone(&shared);
         let thread = std::thread::spawn(move || {
@@ -109,6 +123,11 @@ impl OtlpSink {
     /// From now on every request is answered like this.
     pub fn always(&self, reply: Reply) {
         self.shared.script.always(reply);
+    }
+
+    /// From now on every request in which `marker` occurs, as text, is answered like this.
+    pub fn marked(&self, marker: &str, reply: Reply) {
+        *self.shared.marked.lock().unwrap() = Some((marker.to_owned(), reply));
     }
 
     /// The next request is answered like this; several calls queue up.

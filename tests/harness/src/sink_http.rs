@@ -17,10 +17,15 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
 use prost::Message;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
 
 use crate::sink::Shared;
 use crate::{Reply, Telemetry};
+
+const JSON: &str = "application/json";
+const PROTOBUF: &str = "application/x-protobuf";
 
 pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     loop {
@@ -44,21 +49,27 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Full<By
     let Ok(body) = body.collect().await else { return plain(400, "the body broke off") };
     let encoding = head.headers.get("content-encoding").and_then(|v| v.to_str().ok()).unwrap_or("identity");
     let Some(body) = decompress(encoding, &body.to_bytes()) else { return plain(400, "bad compression") };
-    let decoded = match head.uri.path() {
-        "/v1/traces" => Message::decode(body.as_slice()).map(Telemetry::Traces),
-        "/v1/metrics" => Message::decode(body.as_slice()).map(Telemetry::Metrics),
-        "/v1/logs" => Message::decode(body.as_slice()).map(Telemetry::Logs),
+    let content_type = head.headers.get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let json = content_type == JSON;
+    let telemetry = match head.uri.path() {
+        "/v1/traces" => decode(json, &body).map(Telemetry::Traces),
+        "/v1/metrics" => decode(json, &body).map(Telemetry::Metrics),
+        "/v1/logs" => decode(json, &body).map(Telemetry::Logs),
         _ => return plain(404, "no such path"),
     };
-    let Ok(telemetry) = decoded else { return plain(400, "not OTLP protobuf") };
+    let Some(telemetry) = telemetry else { return plain(400, "not OTLP") };
     let headers = head.headers.iter().map(|(name, value)| {
         (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     });
     match shared.take(headers.collect(), telemetry).await {
-        Reply::Ok | Reply::Stall(_) | Reply::Hold => protobuf(Vec::new()),
-        Reply::Partial { rejected, message } => protobuf(partial(head.uri.path(), rejected, message)),
+        Reply::Ok | Reply::Stall(_) | Reply::Hold if json => message(200, JSON, "{\"partialSuccess\":{}}"),
+        Reply::Ok | Reply::Stall(_) | Reply::Hold => message(200, PROTOBUF, Vec::new()),
+        Reply::Partial { rejected, message: words } => partial(head.uri.path(), json, rejected, words),
         Reply::Status { code, retry_after } => {
-            let mut response = plain(code, "told to refuse");
+            let mut response = match json {
+                true => message(code, JSON, "{\"code\":3,\"message\":\"told to refuse\"}"),
+                false => plain(code, "told to refuse"),
+            };
             if let Some(delay) = retry_after {
                 response.headers_mut().insert("retry-after", delay.as_secs().into());
             }
@@ -67,22 +78,37 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Full<By
     }
 }
 
-fn partial(path: &str, rejected: i64, error_message: String) -> Vec<u8> {
+/// JSON is read by the official types' serde, which is nobody's code under test.
+fn decode<M: Message + Default + DeserializeOwned>(json: bool, body: &[u8]) -> Option<M> {
+    match json {
+        true => serde_json::from_slice(body).ok(),
+        false => M::decode(body).ok(),
+    }
+}
+
+fn partial(path: &str, json: bool, rejected: i64, error_message: String) -> Response<Full<Bytes>> {
     match path {
         "/v1/traces" => {
             let partial_success = Some(ExportTracePartialSuccess { rejected_spans: rejected, error_message });
-            ExportTraceServiceResponse { partial_success }.encode_to_vec()
+            encode(json, &ExportTraceServiceResponse { partial_success })
         }
         "/v1/metrics" => {
             let partial_success =
                 Some(ExportMetricsPartialSuccess { rejected_data_points: rejected, error_message });
-            ExportMetricsServiceResponse { partial_success }.encode_to_vec()
+            encode(json, &ExportMetricsServiceResponse { partial_success })
         }
         _ => {
             let partial_success =
                 Some(ExportLogsPartialSuccess { rejected_log_records: rejected, error_message });
-            ExportLogsServiceResponse { partial_success }.encode_to_vec()
+            encode(json, &ExportLogsServiceResponse { partial_success })
         }
+    }
+}
+
+fn encode<M: Message + Serialize>(json: bool, answer: &M) -> Response<Full<Bytes>> {
+    match json {
+        true => message(200, JSON, serde_json::to_vec(answer).expect("an answer as JSON")),
+        false => message(200, PROTOBUF, answer.encode_to_vec()),
     }
 }
 
@@ -99,13 +125,11 @@ fn decompress(encoding: &str, body: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-fn protobuf(body: Vec<u8>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(body));
-    response.headers_mut().insert("content-type", "application/x-protobuf".parse().expect("a header"));
-    response
+fn plain(status: u16, text: &'static str) -> Response<Full<Bytes>> {
+    message(status, "text/plain", text)
 }
 
-fn plain(status: u16, text: &'static str) -> Response<Full<Bytes>> {
-    let response = Response::builder().status(status).header("content-type", "text/plain");
-    response.body(Full::from(text)).expect("a valid status")
+fn message(status: u16, content_type: &str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let response = Response::builder().status(status).header("content-type", content_type);
+    response.body(Full::new(body.into())).expect("a valid status")
 }

@@ -18,7 +18,9 @@ pub fn read(signal: Signal, text: &[u8]) -> Result<Vec<u8>, JsonError> {
     let out = Vec::with_capacity(text.len() / 2);
     let mut reader = Reader { cursor: Cursor::new(text), out };
     reader.request(fields::request(signal)).map_err(|fault| fault.locate(text))?;
-    Ok(reader.out)
+    let mut bytes = reader.out;
+    bytes.shrink_to_fit(); // they may wait in a queue
+    Ok(bytes)
 }
 
 struct Reader<'a> {

@@ -9,9 +9,11 @@ use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 
+use super::Encoding;
 use crate::code::Code;
 use crate::compression::ACCEPTED;
 use crate::deframe;
+use crate::json;
 use crate::payload::Payload;
 use crate::retry_after;
 use crate::status::Status;
@@ -78,13 +80,17 @@ pub(super) fn grpc_refusal(status: &Status) -> Answer {
 }
 
 /// An HTTP answer with a message.
-pub(super) fn http(message: Bytes) -> Answer {
-    body(StatusCode::OK, "application/x-protobuf", message)
+pub(super) fn http(message: Bytes, encoding: Encoding) -> Answer {
+    body(StatusCode::OK, encoding.content_type(), message)
 }
 
-/// An HTTP error: a `google.rpc.Status`, and `Retry-After` where that has a meaning.
-pub(super) fn http_refusal(code: StatusCode, status: &Status) -> Answer {
-    let mut answer = body(code, "application/x-protobuf", status.encode());
+/// An HTTP error: a `google.rpc.Status` in the request's encoding, and `Retry-After` where that has a meaning.
+pub(super) fn http_refusal(code: StatusCode, status: &Status, encoding: Encoding) -> Answer {
+    let message = match encoding {
+        Encoding::Proto => status.encode(),
+        Encoding::Json => json::encode_status(status),
+    };
+    let mut answer = body(code, encoding.content_type(), message);
     let throttled = matches!(code, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
     if let Some(delay) = status.retry_after.filter(|_| throttled) {
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after::seconds(delay)));
@@ -93,8 +99,8 @@ pub(super) fn http_refusal(code: StatusCode, status: &Status) -> Answer {
 }
 
 /// 401, with what the client must show.
-pub(super) fn unauthorized(status: &Status, challenge: &str) -> Answer {
-    let mut answer = http_refusal(StatusCode::UNAUTHORIZED, status);
+pub(super) fn unauthorized(status: &Status, challenge: &str, encoding: Encoding) -> Answer {
+    let mut answer = http_refusal(StatusCode::UNAUTHORIZED, status, encoding);
     if let Ok(challenge) = HeaderValue::try_from(challenge) {
         answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }

@@ -80,6 +80,35 @@ impl Protocol {
     }
 }
 
+/// How OTLP is written in a body. A gRPC message is always protobuf.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// Protobuf, `application/x-protobuf`.
+    #[default]
+    Proto,
+    /// OTLP/JSON, `application/json`.
+    Json,
+}
+
+impl Encoding {
+    /// The media type.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Encoding::Proto => "application/x-protobuf",
+            Encoding::Json => "application/json",
+        }
+    }
+
+    /// The encoding that `content-type` names; its parameters do not matter.
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
+        let value = headers.get(http::header::CONTENT_TYPE)?.to_str().ok()?;
+        let kind = value.split(';').next().unwrap_or_default().trim();
+        [Encoding::Proto, Encoding::Json]
+            .into_iter()
+            .find(|one| one.content_type().eq_ignore_ascii_case(kind))
+    }
+}
+
 /// A whole request.
 #[derive(Debug)]
 pub struct Request<R> {
@@ -87,6 +116,8 @@ pub struct Request<R> {
     pub route: R,
     /// How it came.
     pub protocol: Protocol,
+    /// How the body is written, and how the answer's message has to be.
+    pub encoding: Encoding,
     /// Its headers.
     pub headers: HeaderMap,
     /// The client's address.
@@ -102,7 +133,8 @@ pub struct Request<R> {
 /// The answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// Taken; the bytes are the answer's message (empty for an OTLP answer without a partial success).
+    /// Taken; the bytes are the answer's message, in the request's encoding (an OTLP answer without a partial success is
+    /// empty in protobuf).
     Ok(Bytes),
     /// Not taken.
     Refused(Status),

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 
 use super::answer::{self, Answer};
 use super::read::{self, Unread};
-use super::{Denied, Handler, Protocol, Reply, Request, ServerOptions};
+use super::{Denied, Encoding, Handler, Protocol, Reply, Request, ServerOptions};
 use crate::code::Code;
 use crate::memory::Room;
 use crate::status::Status;
@@ -61,8 +61,8 @@ async fn grpc_call<H: Handler>(
         }
     };
     let timeout = grpc_timeout(&head.headers);
-    let request =
-        Request { route, protocol: Protocol::Grpc, headers: head.headers, peer, identity, timeout, body };
+    let (protocol, encoding) = (Protocol::Grpc, Encoding::Proto);
+    let request = Request { route, protocol, encoding, headers: head.headers, peer, identity, timeout, body };
     match handler.handle(request).await {
         Reply::Ok(message) => answer::grpc(message),
         Reply::Refused(status) => answer::grpc_refusal(&status),
@@ -83,18 +83,16 @@ async fn http_post<H: Handler>(
     if head.method != Method::POST {
         return answer::method_not_allowed();
     }
-    match content_type(&head.headers) {
-        "application/x-protobuf" => {}
-        "application/json" => return answer::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, NO_JSON),
-        _ => return answer::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED),
-    }
+    let Some(encoding) = Encoding::of(&head.headers) else {
+        return answer::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED);
+    };
     let identity = match identify(handler, &head.headers).await {
         Ok(identity) => identity,
         Err(denied) => {
             let status = Status::new(Code::Unauthenticated, denied.message);
             handler.refused(route, &status);
             read::drain(body, limit);
-            return answer::unauthorized(&status, &denied.challenge);
+            return answer::unauthorized(&status, &denied.challenge, encoding);
         }
     };
     let body = match read::http(&head.headers, body, limit, Room::new(options.memory.as_ref())).await {
@@ -107,21 +105,14 @@ async fn http_post<H: Handler>(
                 Unread::UnknownEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 Unread::Malformed(_) => StatusCode::BAD_REQUEST,
             };
-            return answer::http_refusal(code, unread.status());
+            return answer::http_refusal(code, unread.status(), encoding);
         }
     };
-    let request = Request {
-        route,
-        protocol: Protocol::Http,
-        headers: head.headers,
-        peer,
-        identity,
-        timeout: None,
-        body,
-    };
+    let (protocol, timeout) = (Protocol::Http, None);
+    let request = Request { route, protocol, encoding, headers: head.headers, peer, identity, timeout, body };
     match handler.handle(request).await {
-        Reply::Ok(message) => answer::http(message),
-        Reply::Refused(status) => answer::http_refusal(status.code.to_http(), &status),
+        Reply::Ok(message) => answer::http(message, encoding),
+        Reply::Refused(status) => answer::http_refusal(status.code.to_http(), &status, encoding),
     }
 }
 
@@ -132,9 +123,7 @@ async fn identify<H: Handler>(handler: &H, headers: &HeaderMap) -> Result<Option
     }
 }
 
-const UNSUPPORTED: &str = "415 unsupported media type, supported: [application/x-protobuf]";
-const NO_JSON: &str = "415 unsupported media type, supported: [application/x-protobuf]; OTLP/JSON is not \
-                       taken yet: set the sender's protocol to http/protobuf";
+const UNSUPPORTED: &str = "415 unsupported media type, supported: [application/json, application/x-protobuf]";
 
 /// The media type without its parameters.
 fn content_type(headers: &HeaderMap) -> &str {
