@@ -19,6 +19,7 @@ pub static DISTRIBUTION: Distribution = Distribution {
         &processors::alerting::FACTORY,
         &processors::attributes::FACTORY,
         &processors::batch::FACTORY,
+        &processors::memory_limiter::FACTORY,
         &processors::percentile::FACTORY,
         &processors::project::FACTORY,
         &processors::rate::FACTORY,

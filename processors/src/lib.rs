@@ -4,6 +4,7 @@ pub mod actions;
 pub mod alerting;
 pub mod attributes;
 pub mod batch;
+pub mod memory_limiter;
 pub mod percentile;
 pub mod project;
 pub mod rate;

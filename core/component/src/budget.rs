@@ -1,13 +1,13 @@
 //! One bound for the memory that data in flight may hold.
 
-use std::fs;
-use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use crate::counters::{Instrument, InstrumentKind, Registry};
+use crate::system_memory::SystemMemory;
 
 /// What is taken where nothing limits the process: 512 MiB.
 const WITHOUT_A_LIMIT: u64 = 512 << 20;
@@ -16,7 +16,12 @@ const WITHOUT_A_LIMIT: u64 = 512 << 20;
 /// slice is dropped: whatever queues, splits and clones it cannot miscount it.
 #[derive(Debug)]
 pub struct Budget {
+    /// Without bounds.
+    default: AtomicU64,
     limit: AtomicU64,
+    soft: AtomicU64,
+    bounds: Mutex<Bounds>,
+    system: SystemMemory,
     /// Shown as a gauge, so that what is read is what is decided by.
     charged: Arc<Instrument>,
     shown_limit: Arc<Instrument>,
@@ -27,7 +32,11 @@ impl Budget {
     pub fn new(limit: u64, registry: &Registry) -> Arc<Self> {
         let gauge = |name, help| registry.instrument(InstrumentKind::Gauge, name, "By", help, Vec::new());
         let budget = Budget {
+            default: AtomicU64::new(limit),
             limit: AtomicU64::new(limit),
+            soft: AtomicU64::new(limit),
+            bounds: Mutex::default(),
+            system: SystemMemory::default(),
             charged: gauge("streamgauge.memory.charged", "Bytes of telemetry in flight."),
             shown_limit: gauge("streamgauge.memory.limit", "Bytes of telemetry that may be in flight."),
         };
@@ -37,13 +46,50 @@ impl Budget {
 
     /// Half of the memory that this process's control groups allow, else 512 MiB.
     pub fn of_this_process() -> u64 {
-        control_group(Path::new("/")).map_or(WITHOUT_A_LIMIT, |limit| limit / 2)
+        SystemMemory::default().limit().map_or(WITHOUT_A_LIMIT, |limit| limit / 2)
     }
 
-    /// Another limit, from now on; what is charged already stays.
+    /// Another limit for when nothing else bounds it, from now on; what is charged already stays.
     pub fn set_limit(&self, bytes: u64) {
-        self.limit.store(bytes, Ordering::Relaxed);
-        self.shown_limit.value.set(bytes);
+        self.default.store(bytes, Ordering::Relaxed);
+        self.settle_limits(&self.bounds());
+    }
+
+    /// Bounds it for as long as the result lives. Of several bounds the smallest count.
+    pub fn bind(self: &Arc<Self>, bounds: MemoryBounds) -> MemoryBound {
+        let mut all = self.bounds();
+        all.last_id += 1;
+        let id = all.last_id;
+        all.active.push((id, bounds));
+        self.settle_limits(&all);
+        drop(all);
+        MemoryBound { budget: self.clone(), id }
+    }
+
+    fn bounds(&self) -> std::sync::MutexGuard<'_, Bounds> {
+        self.bounds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn settle_limits(&self, bounds: &Bounds) {
+        let least = |of: fn(&MemoryBounds) -> u64| bounds.active.iter().map(|(_, b)| of(b)).min();
+        let limit = least(|b| b.hard).unwrap_or_else(|| self.default.load(Ordering::Relaxed));
+        self.limit.store(limit, Ordering::Relaxed);
+        self.soft.store(least(|b| b.soft).unwrap_or(limit), Ordering::Relaxed);
+        self.shown_limit.value.set(limit);
+    }
+
+    /// Why nothing new should come in now: more than the soft bound is in flight, or a bound is set and the process or
+    /// its control group is near its end. What is read of the system is at most a check interval old.
+    pub fn pressure(&self) -> Option<Pressure> {
+        let (charged, soft) = (self.charged(), self.soft.load(Ordering::Relaxed));
+        if charged > soft {
+            return Some(Pressure::InFlight { charged, soft });
+        }
+        // With nothing in flight refusing frees nothing.
+        if charged == 0 {
+            return None;
+        }
+        self.bounds().resident(&self.system, Instant::now())
     }
 
     /// Bytes that may be charged.
@@ -76,6 +122,118 @@ impl Budget {
     }
 }
 
+/// What `memory_limiter` sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryBounds {
+    /// Bytes that data in flight, and the process as a whole, never exceed.
+    pub hard: u64,
+    /// Bytes above which nothing new is taken in.
+    pub soft: u64,
+    /// How old what is known of the process may be.
+    pub check_interval: Duration,
+}
+
+/// Takes its bounds away again when it is dropped.
+#[derive(Debug)]
+pub struct MemoryBound {
+    budget: Arc<Budget>,
+    id: u64,
+}
+
+impl MemoryBound {
+    /// The budget that it bounds.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+}
+
+impl Drop for MemoryBound {
+    fn drop(&mut self) {
+        let mut all = self.budget.bounds();
+        all.active.retain(|(id, _)| *id != self.id);
+        self.budget.settle_limits(&all);
+    }
+}
+
+#[derive(Debug, Default)]
+struct Bounds {
+    active: Vec<(u64, MemoryBounds)>,
+    last_id: u64,
+    checked: Option<Instant>,
+    found: Option<Pressure>,
+}
+
+impl Bounds {
+    fn resident(&mut self, system: &SystemMemory, now: Instant) -> Option<Pressure> {
+        let interval = self.active.iter().map(|(_, b)| b.check_interval).min()?;
+        if self.checked.is_none_or(|at| now.saturating_duration_since(at) >= interval) {
+            self.checked = Some(now);
+            let hard = self.active.iter().map(|(_, b)| b.hard).min()?;
+            let spike = self.active.iter().map(|(_, b)| b.hard - b.soft).max()?;
+            let resident = system.resident().filter(|resident| *resident > hard);
+            let left = system.left().filter(|left| *left < spike);
+            self.found = resident
+                .map(|resident| Pressure::Resident { resident, hard })
+                .or(left.map(|left| Pressure::ControlGroup { left, spike }));
+        }
+        self.found
+    }
+}
+
+/// Why nothing new should come in. Its text names the numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pressure {
+    /// More data than the soft bound is in flight.
+    InFlight {
+        /// Bytes in flight.
+        charged: u64,
+        /// The bound.
+        soft: u64,
+    },
+    /// The process is larger than the hard bound.
+    Resident {
+        /// Its resident set in bytes.
+        resident: u64,
+        /// The bound.
+        hard: u64,
+    },
+    /// The control group has less left than the spike.
+    ControlGroup {
+        /// Bytes until the kernel ends processes in it.
+        left: u64,
+        /// The spike.
+        spike: u64,
+    },
+}
+
+impl Pressure {
+    /// What a sender is told to wait.
+    pub const DELAY: Duration = Duration::from_secs(1);
+}
+
+impl std::fmt::Display for Pressure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        f.write_str("data refused due to high memory usage: ")?;
+        match *self {
+            Pressure::InFlight { charged, soft } => {
+                write!(f, "{:.1} MiB are in flight, the soft limit is {:.1} MiB", mib(charged), mib(soft))
+            }
+            Pressure::Resident { resident, hard } => {
+                write!(f, "the process takes {:.1} MiB, the limit is {:.1} MiB", mib(resident), mib(hard))
+            }
+            Pressure::ControlGroup { left, spike } => {
+                write!(
+                    f,
+                    "its control group has {:.1} MiB left, less than the spike limit of {:.1} MiB",
+                    mib(left),
+                    mib(spike)
+                )
+            }
+        }
+    }
+}
+
 struct Charged {
     bytes: Bytes,
     budget: Arc<Budget>,
@@ -91,31 +249,6 @@ impl Drop for Charged {
     fn drop(&mut self) {
         self.budget.give_back(self.bytes.len() as u64);
     }
-}
-
-/// The smallest limit of the process's control groups in bytes, version 1 or 2; `None` without one.
-fn control_group(root: &Path) -> Option<u64> {
-    let groups = fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
-    let mut found = None;
-    for line in groups.lines() {
-        let mut fields = line.splitn(3, ':').skip(1);
-        let (Some(controllers), Some(group)) = (fields.next(), fields.next()) else { continue };
-        let (mount, file) = match controllers {
-            "" => ("sys/fs/cgroup", "memory.max"),
-            names if names.split(',').any(|name| name == "memory") => {
-                ("sys/fs/cgroup/memory", "memory.limit_in_bytes")
-            }
-            _ => continue,
-        };
-        // In a container the path may be the host's, and the mount already the group: the mount is looked at in any case.
-        for group in Path::new(group.trim_start_matches('/')).ancestors() {
-            let text = fs::read_to_string(root.join(mount).join(group).join(file)).unwrap_or_default();
-            // `max`, or in version 1 a number near 2^63, means that there is none.
-            let limit = text.trim().parse::<u64>().ok().filter(|limit| *limit < 1 << 60);
-            found = found.into_iter().chain(limit).min();
-        }
-    }
-    found
 }
 
 #[cfg(test)]
@@ -169,24 +302,39 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_control_group_above_the_process_counts() {
-        let limit = |name: &str, groups: &str, files: &[(&str, &str)]| {
-            let root = std::env::temp_dir().join(format!("streamgauge-cgroup-{}-{name}", std::process::id()));
-            for (file, text) in files.iter().chain([&("proc/self/cgroup", groups)]) {
-                let file = root.join(file);
-                fs::create_dir_all(file.parent().unwrap()).unwrap();
-                fs::write(file, text).unwrap();
-            }
-            let found = control_group(&root);
-            fs::remove_dir_all(root).unwrap();
-            found
+    fn of_several_bounds_the_smallest_count_and_only_while_they_live() {
+        let budget = budget(1000);
+        let bounds = |hard, soft| MemoryBounds { hard, soft, check_interval: Duration::from_secs(1) };
+        let wide = budget.bind(bounds(800, 500));
+        let narrow = budget.bind(bounds(600, 550));
+        assert_eq!(budget.limit(), 600);
+        assert!(budget.take(501));
+        assert_eq!(budget.pressure(), Some(Pressure::InFlight { charged: 501, soft: 500 }));
+        budget.give_back(501);
+        assert_eq!(budget.pressure(), None);
+        drop(narrow);
+        assert_eq!(budget.limit(), 800);
+        drop(wide);
+        assert!(budget.take(1000));
+        assert_eq!((budget.limit(), budget.pressure()), (1000, None));
+    }
+
+    #[test]
+    fn a_process_above_the_bound_takes_nothing_more_in_while_data_is_in_flight() {
+        let budget = budget(1000);
+        let bounds = MemoryBounds { hard: 1000, soft: 900, check_interval: Duration::from_secs(3600) };
+        let _bound = budget.bind(bounds);
+        assert_eq!(budget.pressure(), None, "nothing is in flight");
+        assert!(budget.take(1));
+        // Every process is larger than 1000 bytes.
+        let Some(Pressure::Resident { resident, hard: 1000 }) = budget.pressure() else {
+            panic!("{:?}", budget.pressure())
         };
-        let v2 = [("sys/fs/cgroup/a/b/memory.max", "max\n"), ("sys/fs/cgroup/a/memory.max", "5000\n")];
-        assert_eq!(limit("v2", "0::/a/b\n", &v2), Some(5000));
-        assert_eq!(limit("root", "0::/\n", &[("sys/fs/cgroup/memory.max", "7000")]), Some(7000));
-        let v1 = [("sys/fs/cgroup/memory/memory.limit_in_bytes", "9000")];
-        assert_eq!(limit("v1", "5:cpu,cpuacct:/x\n4:memory:/docker/x\n", &v1), Some(9000));
-        let none = [("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712")];
-        assert_eq!(limit("none", "4:memory:/\n", &none), None);
+        assert!(resident > 1 << 20, "{resident}");
+        assert_eq!(
+            budget.pressure(),
+            Some(Pressure::Resident { resident, hard: 1000 }),
+            "read once an interval"
+        );
     }
 }

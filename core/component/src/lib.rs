@@ -31,13 +31,14 @@ mod processor;
 mod random;
 mod receiver;
 mod status;
+mod system_memory;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 
 pub use ack::{Ack, abandoned_acks};
 pub use authenticator::{AuthSettings, Authenticator, Unauthenticated};
 pub use batch::{Batch, Context, Part};
-pub use budget::Budget;
+pub use budget::{Budget, MemoryBound, MemoryBounds, Pressure};
 pub use clock::{Clock, Now};
 pub use counters::{Edge, Instrument, InstrumentKind, ItemCounter, Node, Registry, edge_name};
 pub use delivery::{BatchSettings, DeliverySettings, Partition, QueueSettings, RetrySettings, Sizer};
@@ -58,6 +59,7 @@ pub use random::Random;
 pub use receiver::Receiver;
 pub use status::{ComponentStatus, Kind, State, StatusBoard};
 pub use streamgauge_pdata::Signal;
+pub use system_memory::SystemMemory;
 
 /// A boxed future, as in `futures_util`.
 pub use futures_util::future::BoxFuture;

@@ -13,6 +13,11 @@ pub trait Memory: Debug + Send + Sync + 'static {
     /// Gives room back.
     fn give_back(&self, bytes: usize);
 
+    /// Why no further body should be read now, for a person; `None` when one may come.
+    fn pressure(&self) -> Option<String> {
+        None
+    }
+
     /// The bound: buffers of connections are sized by it.
     fn limit(&self) -> usize;
 }
@@ -24,9 +29,9 @@ pub(crate) struct Room {
     bytes: usize,
 }
 
-/// There is no memory for more.
+/// There is no memory for more, and why.
 #[derive(Debug)]
-pub(crate) struct NoRoom;
+pub(crate) struct NoRoom(pub String);
 
 impl Room {
     /// Nothing yet. Without a memory there is always room.
@@ -34,11 +39,16 @@ impl Room {
         Room { memory: memory.cloned(), bytes: 0 }
     }
 
+    /// Whether a body may be read at all.
+    pub fn admit(&self) -> Result<(), NoRoom> {
+        self.memory.as_ref().and_then(|memory| memory.pressure()).map_or(Ok(()), |why| Err(NoRoom(why)))
+    }
+
     /// Takes more.
     pub fn grow(&mut self, more: usize) -> Result<(), NoRoom> {
         if let Some(memory) = &self.memory {
             if !memory.take(more) {
-                return Err(NoRoom);
+                return Err(NoRoom("as much data is in flight as the memory limit allows".to_owned()));
             }
             self.bytes += more;
         }

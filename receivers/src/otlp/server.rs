@@ -100,6 +100,10 @@ impl Memory for Charge {
         self.0.give_back(bytes as u64);
     }
 
+    fn pressure(&self) -> Option<String> {
+        self.0.pressure().map(|pressure| pressure.to_string())
+    }
+
     fn limit(&self) -> usize {
         usize::try_from(self.0.limit()).unwrap_or(usize::MAX)
     }

@@ -11,7 +11,7 @@ use prost::Message as _;
 use streamgauge_component::testkit::{Behaviour, Sink};
 use streamgauge_component::{
     Authenticator, BoxFuture, ComponentConfig as _, ComponentError, ConfigType, Extension, Host, Kind,
-    Outcome, Outlets, Reason, Receiver as _, Signal, Unauthenticated,
+    MemoryBounds, Outcome, Outlets, Reason, Receiver as _, Signal, Unauthenticated,
 };
 use streamgauge_config::{Secret, Section};
 use streamgauge_harness::{http, poll_until_async};
@@ -285,6 +285,15 @@ async fn above_the_memory_limit_requests_are_refused_with_a_delay_until_what_is_
     assert_eq!(Status::decode(error.details()).retry_after, Some(Duration::from_secs(1)));
     let counted: Vec<_> = running.host.node(Signal::Logs).refused.counts().collect();
     assert_eq!(counted, [(Reason::MemoryLimit, 2)]);
+
+    // With a soft limit not even a small body is read above it.
+    let bounds = MemoryBounds { hard: 1 << 40, soft: 100, check_interval: SOON };
+    let bound = budget.bind(bounds);
+    let refused = running.post("/v1/logs", &logs(1).encode_to_vec()).await;
+    assert_eq!(refused.status, 429);
+    let message = Status::decode(&refused.body).message;
+    assert!(message.starts_with("memory_limit: data refused due to high memory usage: "), "{message}");
+    drop(bound);
 
     running.sink.release(&Outcome::Delivered);
     drop(running.sink.take());

@@ -48,8 +48,8 @@ impl Unread {
 const NO_MEMORY_DELAY: Duration = Duration::from_secs(1);
 
 impl From<NoRoom> for Unread {
-    fn from(_: NoRoom) -> Self {
-        let text = "memory_limit: as much data is in flight as the memory limit allows";
+    fn from(NoRoom(why): NoRoom) -> Self {
+        let text = format!("memory_limit: {why}");
         Unread::NoMemory(Status::new(Code::ResourceExhausted, text).retry_after(NO_MEMORY_DELAY))
     }
 }
@@ -62,6 +62,7 @@ pub(super) async fn grpc(
     mut room: Room,
 ) -> Result<Bytes, Unread> {
     let codec = codec(headers, &GRPC_ENCODING)?;
+    room.admit()?;
     let mut deframer = Deframer::new(limit);
     while let Some(chunk) = next(&mut body).await? {
         room.grow(chunk.len())?;
@@ -98,6 +99,10 @@ pub(super) async fn http(
     if announced > limit {
         drain(body, limit);
         return Err(unpacking(UnpackError::TooLarge(limit)));
+    }
+    if let Err(full) = room.admit() {
+        drain(body, limit);
+        return Err(full.into());
     }
     let mut whole = Bytes::new();
     let mut copy = BytesMut::new();
