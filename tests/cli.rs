@@ -104,6 +104,29 @@ fn a_printed_configuration_shows_no_secret_unless_asked() {
 }
 
 #[test]
+fn secrets_in_urls_are_neither_printed_nor_quoted_by_an_error() {
+    let url = "http://u:hunter2@h:1/push?tenant=a&token=hunter2";
+    let args = ["print-config", "--validate=false", "--config", RIGHT, "--set"];
+    let set = format!("exporters.otlp_grpc.endpoint='{url}'");
+    let telemetry = format!(
+        "service.telemetry.metrics.readers=[{{periodic: {{exporter: {{otlp: {{endpoint: '{url}', \
+         headers: [{{name: x-team, value: hunter2}}]}}}}}}}}]"
+    );
+    let text = out(&streamgauge(&[&args[..], &[&set, "--set", &telemetry]].concat()));
+    let shown = "http://u:[REDACTED]@h:1/push?tenant=a&token=[REDACTED]";
+    assert!(text.matches(shown).count() == 2 && !text.contains("hunter2"), "{text}");
+
+    let wrong =
+        ["validate", "--config", RIGHT, "--set", "exporters.otlp_grpc.compression=http://u:hunter2@h"];
+    for more in [&[][..], &["--json"]] {
+        let output = streamgauge(&[&wrong[..], more].concat());
+        let text = out(&output) + &err(&output);
+        assert_eq!(output.status.code(), Some(3), "{text}");
+        assert!(text.contains("u:[REDACTED]@h") && !text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
 fn a_printed_configuration_is_one_that_loads_to_the_same() {
     let first = out(&streamgauge(&["print-config", "--config", RIGHT]));
     let second = out(&streamgauge(&["print-config", "--config", &format!("yaml:{first}")]));

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::Place;
+use crate::redact::message_without_secrets;
 
 /// Stable codes of diagnostics: a code keeps its meaning for ever.
 pub mod codes {
@@ -160,9 +161,9 @@ impl fmt::Display for Diagnostic {
         }
         write!(f, "[{}] ", self.code)?;
         if !self.context.is_empty() {
-            write!(f, "{}: ", self.context)?;
+            write!(f, "{}: ", message_without_secrets(&self.context))?;
         }
-        f.write_str(&self.message)
+        f.write_str(&message_without_secrets(&self.message))
     }
 }
 
@@ -237,13 +238,13 @@ fn diagnostic_json(d: &Diagnostic) -> serde_json::Value {
     serde_json::json!({
         "severity": match d.severity { Severity::Error => "error", Severity::Warning => "warning" },
         "code": d.code,
-        "message": d.message,
-        "context": d.context,
+        "message": message_without_secrets(&d.message),
+        "context": message_without_secrets(&d.context),
         "file": d.place.as_ref().map(|p| p.source.name()),
         "line": d.place.as_ref().map(|p| p.line),
         "column": d.place.as_ref().map(|p| p.column),
-        "help": d.help,
-        "notes": d.notes,
+        "help": d.help.as_deref().map(message_without_secrets),
+        "notes": d.notes.iter().map(|note| message_without_secrets(note)).collect::<Vec<_>>(),
     })
 }
 

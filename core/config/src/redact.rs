@@ -1,8 +1,11 @@
 //! Secrets taken out of a configuration before it is printed.
 
+mod url;
+
 use serde_json::Value;
 
 use crate::REDACTED;
+pub(crate) use url::{first_secret, message_without_secrets};
 
 /// Words in a key that make its value a secret, whatever its type says.
 pub(crate) const SECRET_WORDS: [&str; 11] = [
@@ -19,7 +22,8 @@ pub(crate) const SECRET_WORDS: [&str; 11] = [
     "cookie",
 ];
 
-/// Takes out what the schema calls a secret, what a key's name calls one, and the passwords in URLs.
+/// Takes out what the schema calls a secret, what a key's name calls one, every header's value, and the passwords and
+/// secret parameters in URLs.
 pub fn redact(value: &mut Value, schema: &Value) {
     if schema.get("writeOnly").is_some_and(|w| w == true) && !value.is_null() {
         *value = Value::from(REDACTED);
@@ -37,6 +41,9 @@ pub fn redact(value: &mut Value, schema: &Value) {
                     *value = Value::from(REDACTED);
                 } else {
                     redact(value, inner.unwrap_or(&Value::Null));
+                    if key.eq_ignore_ascii_case("headers") {
+                        redact_headers(value);
+                    }
                 }
             }
         }
@@ -44,7 +51,7 @@ pub fn redact(value: &mut Value, schema: &Value) {
             let items = schema.get("items").unwrap_or(&Value::Null);
             list.iter_mut().for_each(|item| redact(item, items));
         }
-        Value::String(text) => *text = without_password(text),
+        Value::String(text) => *text = url::setting_without_secrets(text).into_owned(),
         _ => {}
     }
 }
@@ -58,15 +65,17 @@ fn is_secret_key(key: &str) -> bool {
         && SECRET_WORDS.iter().any(|w| key.contains(w))
 }
 
-/// `redis://user:password@host` without the password.
-fn without_password(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    // A password may hold a slash that nobody escaped: the last @ of all decides then.
-    let Some(at) = rest[..end].rfind('@').or_else(|| rest.rfind('@')) else { return text.to_owned() };
-    match rest[..at].split_once(':') {
-        Some((user, _)) => format!("{scheme}://{user}:{REDACTED}{}", &rest[at..]),
-        None => text.to_owned(),
+/// Which header is a secret nobody knows: all values go, of a map by name or of a list of names and values.
+fn redact_headers(headers: &mut Value) {
+    let hide = |value: &mut Value| {
+        if value.is_string() || value.is_number() {
+            *value = Value::from(REDACTED);
+        }
+    };
+    match headers {
+        Value::Object(map) => map.values_mut().for_each(hide),
+        Value::Array(list) => list.iter_mut().filter_map(|header| header.get_mut("value")).for_each(hide),
+        _ => {}
     }
 }
 
@@ -99,6 +108,22 @@ mod tests {
             "headers": {"x-team": REDACTED}, "list": [REDACTED], "endpoint": "redis://u:[REDACTED]@h:1/0",
             "unknown": {"Password": REDACTED, "password_file": "/run/pw"}, "count": 3,
         });
+        assert_eq!(value, redacted);
+    }
+
+    #[test]
+    fn the_values_of_headers_go_whatever_they_are_called() {
+        let mut value = json!({"telemetry": [
+            {"headers": {"x-team": "hunter2", "x-n": 2}},
+            {"headers": [{"name": "x-team", "value": "hunter2"}]},
+            {"headers": ["x-project-id"]},
+        ]});
+        redact(&mut value, &Value::Null);
+        let redacted = json!({"telemetry": [
+            {"headers": {"x-team": REDACTED, "x-n": REDACTED}},
+            {"headers": [{"name": "x-team", "value": REDACTED}]},
+            {"headers": ["x-project-id"]},
+        ]});
         assert_eq!(value, redacted);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::redact::SECRET_WORDS;
+use crate::redact::{SECRET_WORDS, first_secret, message_without_secrets};
 use crate::{Diagnostic, Diagnostics, Place, REDACTED, Severity};
 
 /// How to show diagnostics.
@@ -32,13 +32,13 @@ fn block(d: &Diagnostic, style: Style) -> String {
         Severity::Warning => ("warning", "1;33"),
     };
     let head = paint.with(colour, &format!("{name}[{}]", d.code));
-    let mut out = format!("{head}{}\n", paint.with("1", &format!(": {}", visible(&d.message))));
+    let mut out = format!("{head}{}\n", paint.with("1", &format!(": {}", shown(&d.message))));
     let number = d.place.as_ref().map(|p| p.line.to_string()).unwrap_or_default();
     let margin = " ".repeat(number.len());
     let bar = paint.with("1;34", "|");
     // Writing to a string does not fail.
     if let Some(place) = &d.place {
-        let _ = writeln!(out, "{margin}{} {}", paint.with("1;34", "-->"), visible(&place.to_string()));
+        let _ = writeln!(out, "{margin}{} {}", paint.with("1;34", "-->"), shown(&place.to_string()));
         if let Some((line, start, length)) = snippet(place) {
             let _ = writeln!(out, "{margin} {bar}");
             let _ = writeln!(out, "{} {bar} {line}", paint.with("1;34", &number));
@@ -47,14 +47,14 @@ fn block(d: &Diagnostic, style: Style) -> String {
         }
     }
     for note in &d.notes {
-        let _ = writeln!(out, "{margin} {} note: {}", paint.with("1;34", "="), visible(note));
+        let _ = writeln!(out, "{margin} {} note: {}", paint.with("1;34", "="), shown(note));
     }
     if let Some(help) = &d.help {
         let _ = writeln!(
             out,
             "{margin} {} {}",
             paint.with("1;34", "="),
-            paint.with("1;36", &format!("help: {}", visible(help)))
+            paint.with("1;36", &format!("help: {}", shown(help)))
         );
     }
     out
@@ -66,6 +66,11 @@ impl Paint {
     fn with(&self, code: &str, text: &str) -> String {
         if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
+}
+
+/// A message without secrets.
+fn shown(text: &str) -> String {
+    visible(&message_without_secrets(text))
 }
 
 /// Control characters out of a file must not steer the terminal.
@@ -96,7 +101,7 @@ fn snippet(place: &Place) -> Option<(String, usize, usize)> {
     Some((shown.into_iter().collect(), start, length))
 }
 
-/// From where on a line must not be shown: after the colon of a secret's key, or after the `//` of a URL with a password.
+/// From where on a line must not be shown: after the colon of a secret's key, or from a secret in a URL.
 fn secret_from(line: &[char]) -> Option<usize> {
     let text: String = line.iter().map(char::to_ascii_lowercase).collect();
     let key = SECRET_WORDS.iter().filter_map(|word| {
@@ -108,12 +113,7 @@ fn secret_from(line: &[char]) -> Option<usize> {
         let reference = text[value..].trim_matches(['"', '\'', ' ']);
         (!reference.starts_with("${") || reference.contains(":-")).then_some(value)
     });
-    let url = text.match_indices("://").filter_map(|(at, _)| {
-        let rest = &text[at + 3..];
-        let host_end = rest.find(['/', ' ', '"', '\'']).unwrap_or(rest.len());
-        rest[..host_end].contains('@').then_some(at + 3)
-    });
-    key.chain(url).min().map(|byte| text[..byte].chars().count())
+    key.chain(first_secret(&text)).min().map(|byte| text[..byte].chars().count())
 }
 
 #[cfg(test)]
@@ -144,10 +144,23 @@ mod tests {
             "x-api-key: \"hunter2\"",
             "key_pem: hunter2",
             "ünïcödé_token: hunter2",
+            "endpoint: 'redis://user:hunter2/with slash@host:6379'",
+            "endpoint: https://host/write?sig=hunter2",
         ] {
             let text = shown(line, 1, 40);
             assert!(!text.contains("hunter2") && text.contains(REDACTED), "{text}");
         }
+    }
+
+    #[test]
+    fn a_secret_in_a_message_is_not_shown_to_people_nor_to_machines() {
+        let d = Diagnostic::error("SG0000", "bad \"redis://u:hunter2@h\"")
+            .within("in redis://u:hunter2@h")
+            .note("not https://h/?token=hunter2")
+            .help("try redis://u:hunter2@h");
+        let text = format!("{d}{}", Diagnostics::from(d.clone()).to_json());
+        let text = format!("{text}{}", render(&Diagnostics::from(d), Style::Plain));
+        assert!(!text.contains("hunter2") && text.matches(REDACTED).count() == 9, "{text}");
     }
 
     #[test]
