@@ -1,11 +1,11 @@
 //! Packing and unpacking whole bodies. Unpacking stops at a limit, so that a small body cannot become a
 //! large one in memory.
 
-use std::cell::RefCell;
-use std::io::{self, Read, Write};
+mod whole;
+
+use std::io::{self, Read, Write as _};
 
 use bytes::Bytes;
-use flate2::{Compress, FlushCompress, Status};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,9 @@ pub enum UnpackError {
     Corrupt(String),
 }
 
+/// Bodies below this many bytes are sent as they are: packing them costs more than it saves.
+pub const PACK_FROM: usize = 512;
+
 /// The codings this server takes, as `Accept-Encoding` and `grpc-accept-encoding` list them.
 pub(crate) const ACCEPTED: &str = "gzip, zstd, zlib, deflate, snappy";
 
@@ -55,13 +58,15 @@ impl Codec {
     /// Unpacks a whole body of at most `limit` bytes.
     pub fn unpack(self, packed: &[u8], limit: usize) -> Result<Bytes, UnpackError> {
         match self {
-            Codec::Gzip => {
-                // The last member's size, modulo 2^32, stands at the end: a hint that may lie.
-                let hint = packed.last_chunk().map_or(0, |size| u32::from_le_bytes(*size) as usize);
-                read(flate2::bufread::MultiGzDecoder::new(packed), hint, limit)
-            }
+            Codec::Gzip => match whole::gunzip(packed, limit) {
+                Some(plain) => Ok(plain),
+                None => read(flate2::bufread::MultiGzDecoder::new(packed), packed.len() * 4, limit),
+            },
             Codec::Zlib => read(flate2::bufread::ZlibDecoder::new(packed), packed.len() * 4, limit),
             Codec::Zstd => {
+                if let Some(plain) = whole::unzstd(packed, limit) {
+                    return Ok(plain);
+                }
                 let corrupt = |error: io::Error| UnpackError::Corrupt(error.to_string());
                 let mut decoder = zstd::Decoder::with_buffer(packed).map_err(corrupt)?;
                 // A frame says how much history it needs; 8 MiB is what usual encoders ask for at most.
@@ -87,14 +92,9 @@ impl Codec {
     /// and zstd: on telemetry, higher levels cost more time than they save bytes).
     pub fn pack(self, plain: &[u8], level: Option<i32>) -> io::Result<Bytes> {
         match self {
-            Codec::Gzip => gzip(plain, deflate_level(level)),
-            Codec::Zlib => {
-                let level = flate2::Compression::new(deflate_level(level));
-                let mut encoder = flate2::write::ZlibEncoder::new(Vec::with_capacity(plain.len() / 4), level);
-                encoder.write_all(plain)?;
-                Ok(encoder.finish()?.into())
-            }
-            Codec::Zstd => zstd(plain, level.unwrap_or(1)),
+            Codec::Gzip => whole::deflate(whole::Wrap::Gzip, plain, deflate_level(level)),
+            Codec::Zlib => whole::deflate(whole::Wrap::Zlib, plain, deflate_level(level)),
+            Codec::Zstd => whole::zstd(plain, level.unwrap_or(1)),
             Codec::SnappyBlock => {
                 Ok(snap::raw::Encoder::new().compress_vec(plain).map_err(io::Error::other)?.into())
             }
@@ -153,8 +153,8 @@ impl Compression {
     }
 }
 
-fn deflate_level(level: Option<i32>) -> u32 {
-    level.and_then(|level| u32::try_from(level).ok()).unwrap_or(1).min(9)
+fn deflate_level(level: Option<i32>) -> i32 {
+    level.unwrap_or(1).clamp(1, 9)
 }
 
 fn read(reader: impl Read, hint: usize, limit: usize) -> Result<Bytes, UnpackError> {
@@ -166,47 +166,6 @@ fn read(reader: impl Read, hint: usize, limit: usize) -> Result<Bytes, UnpackErr
         .read_to_end(&mut plain)
         .map_err(|error| UnpackError::Corrupt(error.to_string()))?;
     if size > limit { Err(UnpackError::TooLarge(limit)) } else { Ok(plain.into()) }
-}
-
-thread_local! {
-    // A deflate state is 256 KiB and a zstd one more: made once a thread, not once a request.
-    static GZIP: RefCell<Option<(u32, Compress)>> = const { RefCell::new(None) };
-    static ZSTD: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
-}
-
-fn gzip(plain: &[u8], level: u32) -> io::Result<Bytes> {
-    GZIP.with_borrow_mut(|slot| {
-        if slot.as_ref().is_none_or(|(of, _)| *of != level) {
-            *slot = Some((level, Compress::new_gzip(flate2::Compression::new(level), 15)));
-        }
-        let Some((_, state)) = slot else { return Err(io::Error::other("no deflate state")) };
-        state.reset();
-        let mut packed = Vec::with_capacity(plain.len() / 4 + 64);
-        let mut rest = plain;
-        loop {
-            let before = state.total_in();
-            let status =
-                state.compress_vec(rest, &mut packed, FlushCompress::Finish).map_err(io::Error::other)?;
-            rest = &rest[(state.total_in() - before) as usize..];
-            match status {
-                Status::StreamEnd => return Ok(packed.into()),
-                _ => packed.reserve(packed.capacity().max(1024)),
-            }
-        }
-    })
-}
-
-fn zstd(plain: &[u8], level: i32) -> io::Result<Bytes> {
-    ZSTD.with_borrow_mut(|slot| {
-        let state = match slot {
-            Some(state) => state,
-            None => slot.insert(zstd::bulk::Compressor::new(level)?),
-        };
-        state.set_compression_level(level)?;
-        let mut packed = state.compress(plain)?;
-        packed.shrink_to_fit(); // it was sized for the worst case
-        Ok(packed.into())
-    })
 }
 
 #[cfg(test)]
@@ -247,6 +206,34 @@ mod tests {
         let mut packed = Codec::Gzip.pack(b"one ", None).unwrap().to_vec();
         packed.extend_from_slice(&Codec::Gzip.pack(b"two", None).unwrap());
         assert_eq!(Codec::Gzip.unpack(&packed, 100).unwrap(), "one two");
+        // Of twins the size at the end is right for the first, too.
+        let twice = Codec::Gzip.pack(b"one ", None).unwrap().repeat(2);
+        assert_eq!(Codec::Gzip.unpack(&twice, 100).unwrap(), "one one ");
+        let frames = Codec::Zstd.pack(b"one ", None).unwrap().repeat(2);
+        assert_eq!(Codec::Zstd.unpack(&frames, 100).unwrap(), "one one ");
+    }
+
+    #[test]
+    fn bodies_of_foreign_encoders_that_stream_are_unpacked() {
+        use std::io::Write as _;
+        let plain = plain();
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(&plain).unwrap();
+        assert!(Codec::Gzip.unpack(&gzip.finish().unwrap(), plain.len()).unwrap() == plain);
+        let mut zstd = zstd::Encoder::new(Vec::new(), 3).unwrap();
+        zstd.write_all(&plain).unwrap();
+        assert!(Codec::Zstd.unpack(&zstd.finish().unwrap(), plain.len()).unwrap() == plain);
+    }
+
+    #[test]
+    fn a_size_that_lies_is_not_believed() {
+        let mut packed = Codec::Gzip.pack(&plain(), None).unwrap().to_vec();
+        let end = packed.len() - 4;
+        for size in [0, 1, 399_999, 400_001, u32::MAX] {
+            packed[end..].copy_from_slice(&u32::to_le_bytes(size));
+            let unpacked = Codec::Gzip.unpack(&packed, 1 << 20);
+            assert!(matches!(unpacked, Err(UnpackError::Corrupt(_))), "{size}");
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub use client::{
     HTTP_ALPN, HttpAnswer, HttpClient,
 };
 pub use code::Code;
-pub use compression::{Codec, Compression, UnpackError};
+pub use compression::{Codec, Compression, PACK_FROM, UnpackError};
 pub use deframe::{Deframer, FrameError, Framed};
 pub use headers::header_map;
 pub use memory::Memory;

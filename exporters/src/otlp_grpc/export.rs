@@ -7,7 +7,7 @@ use streamgauge_component::{
     Accepted, BoxFuture, ComponentError, ExportError, Exporter, Host, Reason, Request,
 };
 use streamgauge_transport::{
-    ClientError, ClientOptions, Code, Codec, Endpoint, Failure, GRPC_ALPN, GrpcClient, HeaderMap,
+    ClientError, ClientOptions, Code, Codec, Endpoint, Failure, GRPC_ALPN, GrpcClient, HeaderMap, PACK_FROM,
     PartialSuccess, Payload, Status, grpc_path,
 };
 
@@ -57,7 +57,7 @@ impl OtlpGrpc {
         let headers = self.identity.add_to(&self.headers)?;
         let mut payload = Payload::new(request.parts.iter().cloned());
         let mut packed = None;
-        if let Some((codec, name)) = self.codec {
+        if let Some((codec, name)) = self.codec.filter(|_| payload.len() >= PACK_FROM) {
             let bytes = codec.pack(&payload.into_bytes(), None);
             payload = bytes.map_err(|e| ExportError::content(format!("cannot pack: {e}")))?.into();
             packed = Some(name);

@@ -46,16 +46,19 @@ async fn the_parts_of_every_signal_arrive_as_one_request_in_every_packing() {
         let sink = OtlpSink::grpc();
         let exporter = exporter(&sink.addr(), &format!("compression: {packing}\nheaders: {{X-Key: secret}}"));
         let mut two = logs(2);
-        two.parts.extend(logs(3).parts);
+        two.parts.extend(logs(300).parts);
         assert_eq!(exporter.export(&two).await, Ok(Accepted::default()));
         let metrics = request(Signal::Metrics, vec![Bytes::new()], 0);
         assert_eq!(exporter.export(&metrics).await, Ok(Accepted::default()));
         assert_eq!(exporter.export(&request(Signal::Traces, vec![], 0)).await, Ok(Accepted::default()));
-        assert_eq!(sink.log_records().len(), 5, "{packing}");
+        assert_eq!(sink.log_records().len(), 302, "{packing}");
         let received = sink.received();
         assert_eq!(received[1].body, Telemetry::Metrics(ExportMetricsServiceRequest::default()));
         assert!(matches!(received[2].body, Telemetry::Traces(_)));
         assert_eq!(received[0].headers["x-key"], "secret");
+        let named = |at: usize| received[at].headers.get("grpc-encoding").map(String::as_str);
+        assert_eq!(named(0), Some(packing).filter(|packing| *packing != "none"));
+        assert_eq!(named(1), None, "small bodies are not packed");
     }
 }
 

@@ -10,7 +10,7 @@ use streamgauge_component::{
 use streamgauge_pdata::json;
 use streamgauge_transport::{
     ClientError, ClientOptions, Codec, Encoding, Failure, HTTP_ALPN, HeaderMap, HeaderName, HeaderValue,
-    HttpAnswer, HttpClient, PartialSuccess, Payload, Status, retry_after,
+    HttpAnswer, HttpClient, PACK_FROM, PartialSuccess, Payload, Status, retry_after,
 };
 
 use crate::identity::Identity;
@@ -28,7 +28,7 @@ pub(super) struct OtlpHttp {
     targets: Vec<(Signal, Target)>,
     headers: HeaderMap,
     identity: Identity,
-    codec: Option<Codec>,
+    codec: Option<(Codec, &'static str)>,
     level: Option<i32>,
     timeout: Option<Duration>,
     encoding: Encoding,
@@ -64,15 +64,11 @@ impl OtlpHttp {
         let mut headers = config.header_map()?;
         let encoding = config.encoding.of_the_wire();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(encoding.content_type()));
-        let codec = config.compression.http();
-        if let Some((_, name)) = codec {
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
-        }
         Ok(Self {
             targets,
             headers,
             identity: Identity::new(config.auth.clone()),
-            codec: codec.map(|(codec, _)| codec),
+            codec: config.compression.http(),
             level: Some(config.compression_params.level).filter(|level| *level > 0),
             timeout: Some(config.timeout).filter(|timeout| !timeout.is_zero()),
             encoding,
@@ -85,11 +81,12 @@ impl OtlpHttp {
             let text = format!("no endpoint for {}: set endpoint or {0}_endpoint", request.signal);
             return Err(ExportError::peer(text));
         };
-        let headers = self.identity.add_to(&self.headers)?;
+        let mut headers = self.identity.add_to(&self.headers)?;
         let (mut payload, broken) = self.payload(request)?;
-        if let Some(codec) = self.codec {
+        if let Some((codec, name)) = self.codec.filter(|_| payload.len() >= PACK_FROM) {
             let packed = codec.pack(&payload.into_bytes(), self.level);
             payload = packed.map_err(|e| ExportError::content(format!("cannot pack: {e}")))?.into();
+            headers.to_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(name));
         }
         let answer = target.client.post(&target.path, &headers, payload, self.timeout).await;
         let answer = answer.map_err(unanswered)?;

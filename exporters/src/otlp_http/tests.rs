@@ -49,17 +49,19 @@ async fn the_parts_of_every_signal_arrive_as_one_request_in_every_packing() {
         };
         let exporter = exporter(&format!("endpoint: {}/\nheaders: {{X-Key: secret}}\n{packing}", sink.url()));
         let mut two = logs(2);
-        two.parts.extend(logs(3).parts);
+        two.parts.extend(logs(300).parts);
         assert_eq!(exporter.export(&two).await, Ok(Accepted::default()));
         for signal in [Signal::Metrics, Signal::Traces] {
             assert_eq!(exporter.export(&request(signal, vec![], 0)).await, Ok(Accepted::default()));
         }
-        assert_eq!(sink.log_records().len(), 5, "{packing}");
+        assert_eq!(sink.log_records().len(), 302, "{packing}");
         let received = sink.received();
         assert!(matches!(received[1].body, Telemetry::Metrics(_)));
         assert!(matches!(received[2].body, Telemetry::Traces(_)));
         assert_eq!(received[0].headers["x-key"], "secret");
         assert_eq!(received[0].headers["content-type"], "application/x-protobuf");
+        assert_eq!(received[0].headers.contains_key("content-encoding"), !packing.ends_with("none"));
+        assert!(!received[1].headers.contains_key("content-encoding"), "small bodies are not packed");
     }
 }
 
