@@ -24,10 +24,11 @@ pub(crate) struct Expander<'a> {
     nodes: usize,
 }
 
-/// A piece of text and whether any of it is data from the environment.
+/// A piece of text, whether any of it is data from the environment, and which variables gave nothing to it.
 struct Text {
     text: String,
     from_env: bool,
+    gaps: Vec<String>,
 }
 
 impl<'a> Expander<'a> {
@@ -65,12 +66,12 @@ impl<'a> Expander<'a> {
         }
         let text = self.inline(&pieces, place, depth)?;
         let mut node = Node::new(Value::Scalar(Scalar::string(text.text)), place.clone());
-        node.from_env = text.from_env;
+        (node.from_env, node.gaps) = (text.from_env, text.gaps);
         Ok(node)
     }
 
     fn inline(&mut self, pieces: &[Piece], place: &Place, depth: usize) -> Result<Text, Diagnostic> {
-        let mut out = Text { text: String::new(), from_env: false };
+        let mut out = Text { text: String::new(), from_env: false, gaps: Vec::new() };
         for piece in pieces {
             match piece {
                 Piece::Text(text) => out.text.push_str(text),
@@ -82,6 +83,7 @@ impl<'a> Expander<'a> {
                         (None, Some(scalar)) => out.text.push_str(&scalar.text),
                         (None, None) => {}
                     }
+                    out.gaps.extend(node.gaps);
                     if out.text.len() > parse::MAX_BYTES {
                         return Err(too_many(()));
                     }
@@ -105,7 +107,14 @@ impl<'a> Expander<'a> {
             return Err(Diagnostic::error(codes::BAD_REFERENCE, message).help(schemes(&written(&uri))));
         }
         match scheme {
-            "env" => self.env(opaque, uri.from_env, place),
+            "env" => {
+                let mut node = self.env(opaque, uri.from_env, place)?;
+                // A default may be made of variables that gave nothing either.
+                if !node.gaps.is_empty() {
+                    node.gaps.extend(uri.gaps);
+                }
+                Ok(node)
+            }
             "file" => self.file(opaque, place, depth),
             "yaml" => {
                 self.spend()?;
@@ -122,8 +131,15 @@ impl<'a> Expander<'a> {
         };
         check_env_name(name)?;
         match (read_env(self.env, name)?, default) {
-            (Some(value), _) => self.data(&value, true, place),
-            (None, Some(default)) => self.data(default, from_env, place),
+            (Some(value), _) => {
+                let node = self.data(&value, true, place)?;
+                Ok(with_gap(node, value.is_empty(), || format!("environment variable {name} is empty")))
+            }
+            (None, Some(default)) => {
+                let node = self.data(default, from_env, place)?;
+                let gap = || format!("environment variable {name} is not set, and its default is empty");
+                Ok(with_gap(node, default.is_empty(), gap))
+            }
             (None, None) => {
                 self.diagnostics.push(
                     Diagnostic::warning(
@@ -134,7 +150,8 @@ impl<'a> Expander<'a> {
                     .note(format!("{name} is taken for nothing: the setting keeps its default, within a text it leaves a gap"))
                     .help(format!("set {name}, or give a default: `${{env:{name}:-value}}`")),
                 );
-                Ok(Node::null(place.clone()))
+                let gap = || format!("environment variable {name} is not set");
+                Ok(with_gap(Node::null(place.clone()), true, gap))
             }
         }
     }
@@ -199,6 +216,13 @@ fn settle(node: &mut Node, place: &Place, from_env: bool) {
             }
         }
     }
+}
+
+fn with_gap(mut node: Node, is_gap: bool, note: impl Fn() -> String) -> Node {
+    if is_gap {
+        node.gaps.push(note());
+    }
+    node
 }
 
 fn count(node: &Node) -> usize {

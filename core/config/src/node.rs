@@ -15,6 +15,8 @@ pub struct Node {
     pub(crate) original: Option<String>,
     /// Whether any of it came from the environment, which is data: never expanded, never shown.
     pub(crate) from_env: bool,
+    /// The environment variables that gave nothing to it, each as a note for whoever misses the value.
+    pub(crate) gaps: Vec<String>,
 }
 
 /// A scalar, a list or a map.
@@ -65,7 +67,7 @@ impl Map {
 impl Node {
     /// A node at a place.
     pub fn new(value: Value, place: Place) -> Self {
-        Self { value, place, original: None, from_env: false }
+        Self { value, place, original: None, from_env: false, gaps: Vec::new() }
     }
 
     /// Null at a place.

@@ -120,9 +120,12 @@ impl Section {
                 None => None,
             };
         }
-        Diagnostic::error(codes::COMPONENT_CHECK, format!("{path}: {}", message.as_ref()))
-            .at(place)
-            .within("invalid configuration")
+        let mut diagnostic =
+            Diagnostic::error(codes::COMPONENT_CHECK, format!("{path}: {}", message.as_ref()))
+                .at(place)
+                .within("invalid configuration");
+        diagnostic.notes.extend(node.iter().flat_map(|node| node.gaps.clone()));
+        diagnostic
     }
 }
 

@@ -113,6 +113,27 @@ fn an_unset_variable_is_null_with_a_warning() {
 }
 
 #[test]
+fn which_variables_gave_nothing_is_known_of_the_value() {
+    for (text, gaps) in [
+        ("${env:NOPE}", &["environment variable NOPE is not set"][..]),
+        ("${env:NOPE}:${env:A}", &["environment variable NOPE is not set"]),
+        ("${env:EMPTY}", &["environment variable EMPTY is empty"]),
+        ("${env:NOPE:-}", &["environment variable NOPE is not set, and its default is empty"]),
+        (
+            "${env:NOPE:-${env:NADA}}",
+            &[
+                "environment variable NOPE is not set, and its default is empty",
+                "environment variable NADA is not set",
+            ],
+        ),
+        ("${env:NOPE:-value}", &[]),
+        ("${env:A}", &[]),
+    ] {
+        assert_eq!(expanded(text).0.gaps, gaps, "{text}");
+    }
+}
+
+#[test]
 fn wrong_references_are_told_in_the_collectors_words() {
     assert_eq!(error("${env:$A}"), r#"the uri "env:$A" contains unsupported characters ('$')"#);
     assert_eq!(error("${s3:x}"), r#"unsupported scheme on URI "s3:x""#);

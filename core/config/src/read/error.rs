@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{self, Expected, Unexpected};
 
 use crate::similar::{did_you_mean, nearest};
-use crate::{Diagnostic, Node, Place, Value, codes};
+use crate::{Diagnostic, Node, Place, codes};
 
 /// Tells nodes of one tree apart while it is read.
 pub(super) type Address = *const Node;
@@ -32,6 +32,8 @@ pub(super) struct Spot {
     hide: Option<String>,
     /// The map's values by key, to see whether a missing one was left out.
     keys: Vec<(String, Address)>,
+    /// Why the value, or one of the map's by key, is emptier than it looks.
+    gaps: Vec<(Option<String>, String)>,
 }
 
 #[derive(Debug)]
@@ -66,16 +68,17 @@ impl Error {
     pub(super) fn at(mut self, node: &Node, path: &str) -> Self {
         if self.spot.is_none() {
             let text = || node.original.clone().or_else(|| node.as_scalar().map(|s| s.text.clone()));
-            let keys = match &node.value {
-                Value::Map(map) => map.entries.iter().map(|e| (e.key.clone(), address(&e.value))).collect(),
-                _ => Vec::new(),
-            };
+            let entries = node.as_map().map_or(&[][..], |map| &map.entries);
+            let own = node.gaps.iter().map(|gap| (None, gap.clone()));
+            let below =
+                entries.iter().flat_map(|e| e.value.gaps.iter().map(|g| (Some(e.key.clone()), g.clone())));
             self.spot = Some(Spot {
                 address: address(node),
                 path: path.to_owned(),
                 place: node.place.clone(),
                 hide: node.from_env.then(text).flatten().filter(|t| !t.is_empty()),
-                keys,
+                keys: entries.iter().map(|e| (e.key.clone(), address(&e.value))).collect(),
+                gaps: own.chain(below).collect(),
             });
         }
         self
@@ -95,6 +98,10 @@ impl Error {
         let path = self.spot.as_ref().map(|s| s.path.as_str()).unwrap_or_default();
         let quotes_value =
             matches!(self.reason, Reason::Value(_) | Reason::Worded(_) | Reason::Variant { .. });
+        let missing = match self.reason {
+            Reason::Missing(field) => Some(field),
+            _ => None,
+        };
         let mut diagnostic = match self.reason {
             Reason::Null => Diagnostic::error(codes::WRONG_TYPE, format!("'{path}' must have a value")),
             Reason::Type { expected, got } => {
@@ -133,6 +140,8 @@ impl Error {
                 diagnostic.message = diagnostic.message.replace(hide.as_str(), "value from the environment");
                 diagnostic = diagnostic.note("the value comes from the environment and is not shown");
             }
+            let about = spot.gaps.iter().filter(|(key, _)| key.as_deref() == missing);
+            diagnostic.notes.extend(about.map(|(_, note)| note.clone()));
             diagnostic = diagnostic.at(&spot.place);
         }
         diagnostic

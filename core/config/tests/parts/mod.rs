@@ -42,6 +42,7 @@ pub fn check(component: &Component) -> Option<Diagnostics> {
             }
             other => other.err(),
         },
+        "rate" => section.read::<Rate>().err(),
         "debug" => section.read::<Debug>().err(),
         _ => section.read::<Empty>().err(),
     }
@@ -88,6 +89,19 @@ struct OtlpGrpc {
     tls: Tls,
     #[serde(with = "humantime_serde")]
     timeout: Duration,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+#[allow(dead_code)]
+struct Rate {
+    rules: Vec<RateRule>,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct RateRule {
+    metric: String,
 }
 
 #[derive(Deserialize, Default)]
