@@ -1,19 +1,23 @@
 //! One request from body to answer.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::{self, Poll};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use streamgauge_component::{
-    Ack, Authenticator, Batch, Context, Host, InstrumentKind, Outcome, Outlets, Part, Reason, Signal,
+    Ack, Authenticator, Batch, Context, Host, InstrumentKind, Outcome, Outlet, Outlets, Part, Reason, Signal,
     Unauthenticated,
 };
 use streamgauge_pdata::{check, json};
 use streamgauge_transport::{
     Code, Denied, Encoding, Handler, HeaderMap, HeaderValue, Protocol, Reply, Request, Status, grpc_path,
 };
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::answer;
 use super::config::{HttpServer, WaitFor};
@@ -70,7 +74,8 @@ impl Handler for Door {
 
 impl Door {
     async fn take(&self, mut request: Request<Signal>) -> Reply {
-        let (signal, timeout) = (request.route, request.timeout);
+        let signal = request.route;
+        let deadline = request.timeout.and_then(|limit| Instant::now().checked_add(limit));
         let Some(outlet) = self.outlets.get(signal) else {
             return Reply::Refused(Status::new(Code::Unimplemented, "no pipeline takes this signal"));
         };
@@ -107,29 +112,26 @@ impl Door {
             },
         );
         let context = Arc::new(self.context(&request));
-        outlet.consume(Batch::of(signal, context, Part { bytes: body, items, ack })).await;
-        let outcome = match (told.try_recv(), self.wait_for) {
-            (Ok(outcome), _) => outcome,
-            (Err(_), WaitFor::Accepted) => match refusal.get() {
-                Some(outcome) => {
-                    answered.store(true, Ordering::Relaxed);
-                    outcome.clone()
-                }
-                None => return answer::TAKEN,
-            },
-            (Err(_), WaitFor::Delivered) => {
-                let told = async { told.await.unwrap_or(Outcome::retry(Reason::Abandoned)) };
-                match timeout {
-                    None => told.await,
-                    Some(limit) => match tokio::time::timeout(limit, told).await {
-                        Ok(outcome) => outcome,
-                        Err(_) => {
-                            let text = "not delivered within the request's deadline";
-                            return Reply::Refused(Status::new(Code::DeadlineExceeded, text));
-                        }
-                    },
+        let batch = Batch::of(signal, context, Part { bytes: body, items, ack });
+        let outcome = match self.wait_for {
+            WaitFor::Accepted => {
+                outlet.consume(batch).await;
+                match (told.try_recv(), refusal.get()) {
+                    (Ok(outcome), _) => outcome,
+                    (Err(_), Some(outcome)) => {
+                        answered.store(true, Ordering::Relaxed);
+                        outcome.clone()
+                    }
+                    (Err(_), None) => return answer::TAKEN,
                 }
             }
+            WaitFor::Delivered => match delivered(outlet, batch, &mut told, deadline).await {
+                Some(outcome) => outcome,
+                None => {
+                    let text = "not delivered within the request's deadline";
+                    return Reply::Refused(Status::new(Code::DeadlineExceeded, text));
+                }
+            },
         };
         came_back(&self.host, signal, &outcome, items, "error");
         answer::to(&outcome)
@@ -165,6 +167,51 @@ impl Door {
     /// Counts a request that never came in. What cannot be read has no number of items: it counts as one.
     fn refuse(&self, signal: Signal, reason: Reason) {
         self.host.node(signal).refused.add(reason, 1);
+    }
+}
+
+/// What became of a batch, unless the deadline passes first: that ends the waiting, not the data's way.
+async fn delivered(
+    outlet: &Outlet,
+    batch: Batch,
+    told: &mut oneshot::Receiver<Outcome>,
+    deadline: Option<Instant>,
+) -> Option<Outcome> {
+    let outlet = outlet.clone();
+    let way = GoesOn(Some(Box::pin(async move { outlet.consume(batch).await })));
+    let waiting = async {
+        way.await;
+        (&mut *told).await.unwrap_or(Outcome::retry(Reason::Abandoned))
+    };
+    match deadline {
+        None => Some(waiting.await),
+        Some(deadline) => match tokio::time::timeout_at(deadline, waiting).await {
+            Ok(outcome) => Some(outcome),
+            Err(_) => told.try_recv().ok(),
+        },
+    }
+}
+
+/// A future that goes on by itself when nobody waits for it any longer.
+struct GoesOn(Option<BoxFuture<'static, ()>>);
+
+impl Future for GoesOn {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
+        let Some(future) = self.0.as_mut() else { return Poll::Ready(()) };
+        future.as_mut().poll(cx).map(|()| self.0 = None)
+    }
+}
+
+impl Drop for GoesOn {
+    fn drop(&mut self) {
+        // Where the runtime is gone, so is the process: the ack says that the data was abandoned.
+        if let (Some(future), Ok(runtime)) = (self.0.take(), Handle::try_current())
+            && !std::thread::panicking()
+        {
+            runtime.spawn(future);
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! The receiver with real clients before it and the test kit's sink behind it.
 
+mod json;
+mod waiting;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -216,48 +219,6 @@ async fn a_malformed_request_is_refused_with_its_place_and_counted() {
 }
 
 #[tokio::test]
-async fn json_of_every_signal_goes_on_as_protobuf_and_is_answered_in_json() {
-    let running = start(BOTH).await;
-    let span = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"a","traceId":"5B8EFFF798038103D269B633813FC60C"}]}]}]}"#;
-    let point =
-        r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"sum":{"dataPoints":[{"asInt":"7"},{}]}}]}]}]}"#;
-    let log = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"severityNumber":9}]}]}]}"#;
-    for (path, body) in [("/v1/traces", span), ("/v1/metrics", point), ("/v1/logs", log), ("/v1/logs", "{}")]
-    {
-        let answer = running.post_json(path, body).await;
-        assert_eq!((answer.status, &*answer.text()), (200, r#"{"partialSuccess":{}}"#), "{path}");
-        assert_eq!(answer.headers["content-type"], "application/json");
-    }
-    let received = running.sink.received();
-    let items: Vec<(Signal, usize)> = received.iter().map(|batch| (batch.signal, batch.items)).collect();
-    assert_eq!(items, [(Signal::Traces, 1), (Signal::Metrics, 2), (Signal::Logs, 1)]);
-    let request = ExportLogsServiceRequest::decode(received[2].parts[0].clone()).unwrap();
-    assert_eq!(request.resource_logs[0].scope_logs[0].log_records[0].severity_number, 9);
-}
-
-#[tokio::test]
-async fn json_that_is_wrong_or_not_taken_is_refused_in_json_and_counted() {
-    let running = start(BOTH).await;
-    let wrong = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{},{"spanId":"abc"}]}]}]}"#;
-    let answer = running.post_json("/v1/logs", wrong).await;
-    let message = "malformed OTLP/JSON at line 1, column 60 in resourceLogs[0].scopeLogs[0].logRecords[1].spanId: \
-                   16 hex digits are expected";
-    assert_eq!(answer.status, 400);
-    assert_eq!(answer.text(), format!(r#"{{"code":3,"message":"{message}"}}"#));
-    assert_eq!(answer.headers["content-type"], "application/json");
-    assert!(running.sink.received().is_empty());
-    let refused: Vec<_> = running.host.node(Signal::Logs).refused.counts().collect();
-    assert_eq!(refused, [(Reason::Malformed, 1)]);
-
-    running.sink.behave(Behaviour::Settle(Outcome::retry(Reason::QueueFull)));
-    let log = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{}]}]}]}"#;
-    let answer = running.post_json("/v1/logs", log).await;
-    assert_eq!((answer.status, &*answer.headers["retry-after"]), (429, "1"));
-    assert!(answer.text().contains(r#""message":"queue_full","details":[{"@type":"#), "{}", answer.text());
-    assert_eq!(running.came_back(), [("queue_full".to_owned(), "error".to_owned(), 1)]);
-}
-
-#[tokio::test]
 async fn a_message_above_max_recv_msg_size_mib_is_refused_and_counted() {
     let running = start("protocols: {grpc: {endpoint: 'localhost:0', max_recv_msg_size_mib: 1}}").await;
     let error = running.grpc().await.export(logs(600_000)).await.unwrap_err();
@@ -382,81 +343,6 @@ async fn only_who_is_known_gets_in_and_the_context_says_who_it_is() {
     running.grpc().await.export(known).await.unwrap();
     let identities: Vec<_> = running.sink.received().iter().map(|b| b.context.identity.clone()).collect();
     assert_eq!(identities, [Some("ann".into()), Some("ann".into())]);
-}
-
-#[tokio::test]
-async fn json_is_held_against_the_memory_limit_by_the_size_of_its_protobuf() {
-    let running = start(BOTH).await;
-    let budget = running.host.budget().clone();
-    running.sink.behave(Behaviour::Hold);
-    let body = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"severityText":"hello"}]}]}]}"#;
-    assert_eq!(running.post_json("/v1/logs", body).await.status, 200);
-    let bytes = running.sink.take().remove(0).parts.remove(0);
-    assert_eq!(budget.charged(), bytes.len() as u64);
-    drop(bytes);
-    running.sink.release(&Outcome::Delivered);
-    let free = || (budget.charged() == 0).then_some(());
-    poll_until_async("the memory given back", SOON, async || free()).await;
-
-    // Zeros of one character each take eight bytes: the text fits, its protobuf does not.
-    let bounds = vec!["0"; 200].join(",");
-    let body = format!(
-        r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"histogram":{{"dataPoints":[{{"explicitBounds":[{bounds}]}}]}}}}]}}]}}]}}"#
-    );
-    budget.set_limit(body.len() as u64 + 100);
-    let refused = running.post_json("/v1/metrics", &body).await;
-    assert_eq!((refused.status, &*refused.headers["retry-after"]), (429, "1"));
-    let counted: Vec<_> = running.host.node(Signal::Metrics).refused.counts().collect();
-    assert_eq!((counted, budget.charged()), (vec![(Reason::MemoryLimit, 1)], 0));
-}
-
-#[tokio::test]
-async fn accepted_answers_at_once_and_counts_what_comes_back_too_late() {
-    let running = start(BOTH).await;
-    running.sink.behave(Behaviour::Hold);
-    assert_eq!(running.post("/v1/logs", &logs(5).encode_to_vec()).await.status, 200);
-    running.sink.release(&Outcome::retry(Reason::RetriesExhausted));
-    assert_eq!(running.came_back(), [("retries_exhausted".to_owned(), "none".to_owned(), 5)]);
-}
-
-#[tokio::test]
-async fn delivered_answers_only_when_the_ack_has_come_and_not_after_the_clients_deadline() {
-    let running = start(&format!("{BOTH}\nwait_for: delivered")).await;
-    running.sink.behave(Behaviour::Hold);
-    let mut client = running.grpc().await;
-    for (outcome, code) in [
-        (Outcome::Delivered, None),
-        (Outcome::retry(Reason::QueueFull), Some(tonic::Code::ResourceExhausted)),
-    ] {
-        let mut theirs = client.clone();
-        let answer = tokio::spawn(async move { theirs.export(logs(1)).await });
-        let arrived = || (!running.sink.take().is_empty()).then_some(());
-        poll_until_async("the request behind the door", SOON, async || arrived()).await;
-        assert!(!answer.is_finished());
-        running.sink.release(&outcome);
-        assert_eq!(answer.await.unwrap().err().map(|error| error.code()), code);
-    }
-    let mut request = tonic::Request::new(logs(1));
-    request.set_timeout(Duration::from_millis(30));
-    let late = client.export(request).await.unwrap_err().code();
-    assert!(matches!(late, tonic::Code::DeadlineExceeded | tonic::Code::Cancelled), "{late:?}");
-    running.sink.release(&Outcome::Delivered);
-}
-
-#[tokio::test]
-async fn at_the_stop_a_waiting_client_hears_its_ack_and_new_ones_find_no_door() {
-    let running = start(&format!("{BOTH}\nwait_for: delivered")).await;
-    running.sink.behave(Behaviour::Hold);
-    let mut client = running.grpc().await;
-    let answer = tokio::spawn(async move { client.export(logs(1)).await });
-    let arrived = || (!running.sink.received().is_empty()).then_some(());
-    poll_until_async("the request behind the door", SOON, async || arrived()).await;
-    let address = running.receiver.address(Protocol::Grpc).unwrap();
-    running.receiver.stop_intake().await;
-    running.sink.release(&Outcome::Delivered);
-    running.receiver.shutdown().await;
-    answer.await.unwrap().unwrap();
-    assert!(tokio::net::TcpStream::connect(address).await.is_err());
 }
 
 #[tokio::test]
