@@ -127,6 +127,24 @@ fn secrets_in_urls_are_neither_printed_nor_quoted_by_an_error() {
 }
 
 #[test]
+fn what_is_missing_because_of_the_environment_names_the_variable() {
+    let yaml = "yaml:{receivers: {redis: {endpoint: '${env:UNSET_A}'}}, exporters: {prometheus_remote_write: \
+                {endpoint: '${env:UNSET_B}'}, otlp_http: {endpoint: '${env:UNSET_C}'}}, service: {pipelines: \
+                {metrics: {receivers: [redis], exporters: [prometheus_remote_write, otlp_http]}}}}";
+    let output = streamgauge(&["validate", "--config", yaml]);
+    let text = err(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    for (message, note) in [
+        ("redis::endpoint: must be given", "note: environment variable UNSET_A is not set"),
+        ("requires a non-empty \"endpoint\"", "note: environment variable UNSET_B is not set"),
+        ("at least one endpoint must be", "note: `endpoint`: environment variable UNSET_C is not set"),
+    ] {
+        let error = text.split("\n\n").find(|error| error.contains(message));
+        assert!(error.is_some_and(|error| error.contains(note)), "{message}: {text}");
+    }
+}
+
+#[test]
 fn a_printed_configuration_is_one_that_loads_to_the_same() {
     let first = out(&streamgauge(&["print-config", "--config", RIGHT]));
     let second = out(&streamgauge(&["print-config", "--config", &format!("yaml:{first}")]));

@@ -124,8 +124,18 @@ impl Section {
             Diagnostic::error(codes::COMPONENT_CHECK, format!("{path}: {}", message.as_ref()))
                 .at(place)
                 .within("invalid configuration");
-        diagnostic.notes.extend(node.iter().flat_map(|node| node.gaps.clone()));
+        diagnostic.notes.extend(self.gaps(keys, node));
         diagnostic
+    }
+
+    /// Why what a check looked at may be empty: of the value, and of the settings in it when the check is about a whole. A
+    /// setting that is not there may stand at the section's top, where some of the Collector's have an older place.
+    fn gaps(&self, keys: &[&str], node: Option<&Node>) -> Vec<String> {
+        let older = || keys.last().and_then(|key| self.node.get(key));
+        let Some(node) = node.or_else(older) else { return Vec::new() };
+        let entries = node.as_map().map_or(&[][..], |map| &map.entries);
+        let below = entries.iter().flat_map(|e| e.value.gaps.iter().map(|gap| format!("`{}`: {gap}", e.key)));
+        node.gaps.iter().cloned().chain(below).collect()
     }
 }
 
