@@ -1,6 +1,7 @@
 //! The token that tells a part's source what became of it, exactly once.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::any::Any;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::outcome::{Outcome, Reason};
@@ -20,6 +21,10 @@ pub struct Ack(Option<Inner>);
 enum Inner {
     Source(Box<dyn FnOnce(Outcome) + Send>, Option<Warn>),
     Child(Arc<Family>),
+    /// Something that lives until the ack is settled.
+    Holding(Box<Ack>, Arc<dyn Any + Send + Sync>),
+    /// Set once the source has let go of the data.
+    LetGo(Box<Ack>, Arc<AtomicBool>),
 }
 
 /// Told of a refusal before the outcome.
@@ -46,6 +51,16 @@ impl Ack {
         Ack(Some(Inner::Source(Box::new(settle), Some(Box::new(warn)))))
     }
 
+    /// An ack whose source cannot send the data again once it has set the flag: it has answered, and forgotten it.
+    pub fn until_let_go(self, gone: Arc<AtomicBool>) -> Self {
+        Ack(Some(Inner::LetGo(Box::new(self), gone)))
+    }
+
+    /// Keeps something until the source has heard the outcome, such as the room that the part takes.
+    pub fn holding(self, held: Arc<dyn Any + Send + Sync>) -> Self {
+        Ack(Some(Inner::Holding(Box::new(self), held)))
+    }
+
     /// For parts without a source: whatever becomes of them, nobody asks.
     pub const fn none() -> Self {
         Ack(None)
@@ -53,7 +68,22 @@ impl Ack {
 
     /// Whether anybody waits for the outcome.
     pub fn has_source(&self) -> bool {
-        self.0.is_some()
+        match &self.0 {
+            None => false,
+            Some(Inner::Holding(ack, _) | Inner::LetGo(ack, _)) => ack.has_source(),
+            Some(Inner::Source(..) | Inner::Child(_)) => true,
+        }
+    }
+
+    /// Whether the source can still send the data again when it hears `Retry`. Where it cannot, that is a loss.
+    pub fn can_replay(&self) -> bool {
+        match &self.0 {
+            None => false,
+            Some(Inner::Source(..)) => true,
+            Some(Inner::Child(family)) => family.can_replay(),
+            Some(Inner::Holding(ack, _)) => ack.can_replay(),
+            Some(Inner::LetGo(ack, gone)) => !gone.load(Ordering::Acquire) && ack.can_replay(),
+        }
     }
 
     /// Tells the source. The only way to end an ack well.
@@ -86,6 +116,7 @@ impl Ack {
         match &self.0 {
             Some(Inner::Source(_, Some(warn))) => warn(outcome),
             Some(Inner::Child(family)) => family.warn(outcome),
+            Some(Inner::Holding(ack, _) | Inner::LetGo(ack, _)) => ack.warn(outcome),
             Some(Inner::Source(_, None)) | None => {}
         }
     }
@@ -95,11 +126,21 @@ impl Ack {
             None => {}
             Some(Inner::Source(settle, _)) => settle(outcome),
             Some(Inner::Child(family)) => family.settle(outcome),
+            Some(Inner::Holding(ack, held)) => {
+                ack.settle(outcome);
+                drop(held);
+            }
+            Some(Inner::LetGo(ack, _)) => ack.settle(outcome),
         }
     }
 }
 
 impl Family {
+    fn can_replay(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.1.as_ref().is_some_and(Ack::can_replay)
+    }
+
     fn warn(&self, outcome: &Outcome) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(parent) = &state.1 {
@@ -222,6 +263,30 @@ mod tests {
         .join();
         assert!(panicked.is_err());
         assert_eq!(*seen.lock().unwrap(), vec![Outcome::rejected(Reason::Panic)]);
+    }
+
+    #[test]
+    fn what_is_held_lives_until_the_source_has_heard() {
+        let (ack, seen) = watched();
+        let held = Arc::new(());
+        let mut children = ack.holding(held.clone()).split(2);
+        children.pop().unwrap().settle(Outcome::Delivered);
+        assert_eq!(Arc::strong_count(&held), 2);
+        children.pop().unwrap().settle(Outcome::Delivered);
+        assert_eq!((Arc::strong_count(&held), seen.lock().unwrap().len()), (1, 1));
+        assert!(!Ack::none().holding(held).has_source());
+    }
+
+    #[test]
+    fn a_source_that_has_let_go_cannot_replay_whatever_stands_between() {
+        let gone = Arc::new(AtomicBool::new(false));
+        let (ack, _) = watched();
+        let children = ack.until_let_go(gone.clone()).holding(Arc::new(())).split(2);
+        assert!(children.iter().all(Ack::can_replay));
+        gone.store(true, Ordering::Release);
+        assert!(!children.iter().any(Ack::can_replay));
+        children.into_iter().for_each(|child| child.settle(Outcome::Delivered));
+        assert!(!Ack::none().can_replay());
     }
 
     #[test]

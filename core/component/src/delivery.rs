@@ -85,6 +85,19 @@ pub enum Sizer {
     Bytes,
 }
 
+/// What a full queue does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenFull {
+    /// Gives the new data back at once: its source tries again if it can.
+    #[default]
+    Refuse,
+    /// Lets the sender wait for room.
+    Block,
+    /// Drops what has waited longest, and counts it. Nobody waits.
+    DropOldest,
+}
+
 /// `sending_queue`: what waits before the exporter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -97,8 +110,10 @@ pub struct QueueSettings {
     pub queue_size: usize,
     /// What `queue_size` counts.
     pub sizer: Sizer,
-    /// Whether a full queue lets the sender wait instead of refusing.
+    /// Whether a full queue lets the sender wait instead of refusing: the Collector's way to say `when_full: block`.
     pub block_on_overflow: bool,
+    /// What a full queue does. Without it `refuse`, or `block` with `block_on_overflow`.
+    pub when_full: Option<WhenFull>,
     /// Whether the sender's answer waits until the request has been exported.
     pub wait_for_result: bool,
     /// Id of a storage extension that makes the queue survive a restart.
@@ -115,6 +130,7 @@ impl Default for QueueSettings {
             queue_size: 1000,
             sizer: Sizer::Requests,
             block_on_overflow: false,
+            when_full: None,
             wait_for_result: false,
             storage: None,
             batch: Optional(None),
@@ -166,6 +182,15 @@ impl QueueSettings {
         QueueSettings { enabled: false, ..QueueSettings::default() }
     }
 
+    /// What a full queue does, by whichever key says it.
+    pub fn overflow(&self) -> WhenFull {
+        match self.when_full {
+            Some(told) => told,
+            None if self.block_on_overflow => WhenFull::Block,
+            None => WhenFull::Refuse,
+        }
+    }
+
     /// What the batch sizes count.
     pub fn batch_sizer(&self, batch: &BatchSettings) -> Sizer {
         match (batch.sizer, self.sizer) {
@@ -186,6 +211,12 @@ impl QueueSettings {
         }
         if self.queue_size == 0 {
             found.push(("queue_size", "`queue_size` must be positive".to_owned()));
+        }
+        if self.block_on_overflow && self.overflow() != WhenFull::Block {
+            let text = "`block_on_overflow: true` and `when_full` contradict each other: \
+                        leave one out, or set `when_full: block`";
+            found.push(("block_on_overflow", text.to_owned()));
+            found.push(("when_full", text.to_owned()));
         }
         if self.storage.is_some() && self.wait_for_result {
             let text = "`wait_for_result` is not supported with a persistent queue configured with `storage`";
@@ -265,6 +296,19 @@ mod tests {
         let retry = RetrySettings { max_elapsed_time: Duration::from_secs(1), ..RetrySettings::default() };
         assert_eq!(retry.problems()[0].1, "'max_elapsed_time' must not be less than 'initial_interval'");
         assert!(RetrySettings { max_elapsed_time: Duration::ZERO, ..retry }.problems().is_empty());
+    }
+
+    #[test]
+    fn two_keys_that_contradict_each_other_are_both_named() {
+        let problems = |json: &str| -> Vec<&str> {
+            let queue: QueueSettings = serde_json::from_str(json).unwrap();
+            queue.problems().into_iter().map(|(key, _)| key).collect()
+        };
+        let both = ["block_on_overflow", "when_full"];
+        assert_eq!(problems(r#"{"block_on_overflow": true, "when_full": "refuse"}"#), both);
+        assert_eq!(problems(r#"{"block_on_overflow": true, "when_full": "drop_oldest"}"#), both);
+        assert!(problems(r#"{"block_on_overflow": true, "when_full": "block"}"#).is_empty());
+        assert!(problems(r#"{"when_full": "drop_oldest"}"#).is_empty());
     }
 
     #[test]

@@ -2,41 +2,30 @@
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use streamgauge_component::{
-    Ack, Batch, BoxFuture, Consumer, DeliverySettings, Exporter, Host, Node, Outcome, Part, Reason, Signal,
+    Batch, BoxFuture, Consumer, DeliverySettings, Exporter, Host, Node, Outcome, Reason, Signal,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::dispatcher::Dispatcher;
 use crate::load::{Account, Load};
-use crate::room::{NoRoom, Room, Ticket};
+use crate::memory::MemoryQueue;
+use crate::queue::Queue;
 use crate::sender::{Log, Sender};
 use crate::stop::Stop;
-
-/// What a sender that was refused by a full queue should wait: about as long as a small back-off of its own.
-const FULL_QUEUE_DELAY: Duration = Duration::from_secs(1);
 
 /// What stands before one exporter for one signal. It takes batches until it is drained.
 pub struct Delivery {
     sender: Arc<Sender>,
-    room: Option<Room>,
-    block_on_overflow: bool,
-    wait_for_result: bool,
+    queue: Option<Arc<dyn Queue>>,
     node: Arc<Node>,
     stop: Arc<Stop>,
     /// Gone once a drain has begun.
-    open: Mutex<Option<Open>>,
+    open: Mutex<Option<Account>>,
     /// Ends when nothing is under way any more.
     under_way: tokio::sync::Mutex<mpsc::Receiver<Infallible>>,
-}
-
-#[derive(Clone)]
-struct Open {
-    account: Account,
-    queue: Option<mpsc::UnboundedSender<Load>>,
 }
 
 impl Delivery {
@@ -57,28 +46,25 @@ impl Delivery {
         let DeliverySettings { timeout, retry, queue } = settings;
         let stop = Arc::new(Stop::new());
         let (alive, under_way) = mpsc::channel(1);
-        let room = queue.enabled.then(|| Room::new(&queue, signal, &host));
         let log = Log::new(signal, &host);
         let waits_for_instance = queue.enabled;
+        let waiting = queue
+            .enabled
+            .then(|| Arc::new(MemoryQueue::new(&queue, signal, &host, stop.clone())) as Arc<dyn Queue>);
         let stopping = stop.clone();
         let sender =
             Sender { timeout, retry, waits_for_instance, exporter, on_panic, host, stop: stopping, log };
         let sender = Arc::new(sender);
         let account = Account { node: node.clone(), _alive: alive };
-        let send_queue = queue.enabled.then(|| {
-            let (put, get) = mpsc::unbounded_channel(); // bounded by `room`
-            tokio::spawn(Dispatcher::new(&queue, get, sender.clone(), &account).run());
-            put
-        });
-        let open = Open { account, queue: send_queue };
+        if let Some(waiting) = &waiting {
+            tokio::spawn(Dispatcher::new(&queue, waiting.clone(), sender.clone(), &account).run());
+        }
         Arc::new(Delivery {
             sender,
-            room,
-            block_on_overflow: queue.block_on_overflow,
-            wait_for_result: queue.wait_for_result,
+            queue: waiting,
             node,
             stop,
-            open: Mutex::new(Some(open)),
+            open: Mutex::new(Some(account)),
             under_way: tokio::sync::Mutex::new(under_way),
         })
     }
@@ -96,75 +82,30 @@ impl Delivery {
         let lost = || self.node.dropped.total() + self.node.returned.total();
         let before = lost();
         self.stop_by(deadline);
-        if let Some(room) = &self.room {
-            room.close();
-        }
         drop(self.lock().take());
+        if let Some(queue) = &self.queue {
+            queue.close();
+        }
         // Nothing is ever sent: this is the end of the last load.
         let _ = self.under_way.lock().await.recv().await;
         lost() - before
     }
 
     async fn take(&self, batch: Batch) {
-        let Some(Open { account, queue }) = self.lock().clone() else {
+        let Some(account) = self.lock().clone() else {
             self.node.returned.add(Reason::Stopping, batch.items() as u64);
             return batch.settle(&Outcome::retry(Reason::Stopping));
         };
         let load = Load::new(batch, account);
-        match (&self.room, queue) {
-            (Some(room), Some(queue)) => self.enqueue(load, room, queue).await,
-            _ => self.sender.deliver(load).await,
+        match &self.queue {
+            Some(queue) => queue.put(load).await,
+            None => self.sender.deliver(load).await,
         }
     }
 
-    async fn enqueue(&self, mut load: Load, room: &Room, queue: mpsc::UnboundedSender<Load>) {
-        let waits = self.block_on_overflow || load.batch().context.answered;
-        let need = room.need(load.batch());
-        let ticket = if waits {
-            tokio::select! {
-                ticket = room.wait(need) => ticket,
-                () = self.stop.passed() => Err(NoRoom::Closed),
-            }
-        } else {
-            room.take(need)
-        };
-        let mut ticket = match ticket {
-            Ok(ticket) => ticket,
-            Err(NoRoom::Full) => {
-                let (reason, after) = (Reason::QueueFull, Some(FULL_QUEUE_DELAY));
-                let detail = Some("sending queue is full".into());
-                return load.settle(&Outcome::Retry { reason, after, detail });
-            }
-            Err(NoRoom::Closed) => return load.settle(&Outcome::retry(Reason::Stopping)),
-        };
-        let settled = self.wait_for_result.then(|| ticket.settled());
-        hold_until_settled(&mut load, ticket);
-        if let Err(refused) = queue.send(load) {
-            refused.0.settle(&Outcome::retry(Reason::Stopping));
-        }
-        drop(queue); // a drain knows by the last of them that nothing more comes
-        if let Some(settled) = settled {
-            let _ = settled.await; // both ends of it mean the same
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Open>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Account>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Ties the room to the acks, so that joining, splitting and halving cannot miscount it.
-fn hold_until_settled(load: &mut Load, ticket: Ticket) {
-    let ticket = Arc::new(ticket);
-    load.map(|part| {
-        let ticket = ticket.clone();
-        let Part { bytes, items, ack } = part;
-        let ack = Ack::new(move |outcome| {
-            ack.settle(outcome);
-            drop(ticket);
-        });
-        Part { bytes, items, ack }
-    });
 }
 
 impl Consumer for Delivery {

@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use streamgauge_component::{Batch, Held, JoinRules, Joiner, QueueSettings};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep_until;
 
 use crate::load::{Account, Load};
+use crate::queue::Queue;
 use crate::sender::Sender;
 
 /// Takes loads off the queue in order, joins and splits them if it is told to, and starts one worker for each, as many at
 /// once as there are consumers.
 pub(crate) struct Dispatcher {
-    queue: mpsc::UnboundedReceiver<Load>,
+    queue: Arc<dyn Queue>,
     workers: Workers,
     batching: Option<Batching>,
 }
@@ -33,7 +34,7 @@ struct Batching {
 impl Dispatcher {
     pub(crate) fn new(
         settings: &QueueSettings,
-        queue: mpsc::UnboundedReceiver<Load>,
+        queue: Arc<dyn Queue>,
         sender: Arc<Sender>,
         account: &Account,
     ) -> Self {
@@ -54,37 +55,45 @@ impl Dispatcher {
 
     /// Runs until the queue is closed and nothing is left in it.
     pub(crate) async fn run(self) {
-        let Dispatcher { mut queue, workers, batching } = self;
+        let Dispatcher { queue, workers, batching } = self;
         let Some(mut batching) = batching else {
-            while let Some(load) = queue.recv().await {
-                workers.start(load).await;
+            // The turn first: what can still wait may still be dropped, or overtaken by another source.
+            while let Some(turn) = workers.turn().await {
+                let Some(load) = queue.next().await else { return };
+                workers.start(load, turn);
             }
             return;
         };
         loop {
             let due = batching.joiner.due();
             let complete = tokio::select! {
-                load = queue.recv() => match load {
+                load = queue.next() => match load {
                     Some(load) => batching.push(load),
                     None => break,
                 },
                 () = until(due) => batching.with(|joiner| joiner.wake(now())),
             };
-            for load in complete {
-                workers.start(load).await;
-            }
+            workers.start_all(complete).await;
         }
-        for load in batching.with(Joiner::flush) {
-            workers.start(load).await;
-        }
+        workers.start_all(batching.with(Joiner::flush)).await;
     }
 }
 
 impl Workers {
-    /// Waits for a worker's turn.
-    async fn start(&self, load: Load) {
-        // Never closed.
-        let Ok(turn) = self.turns.clone().acquire_owned().await else { return };
+    /// Waits for a worker's turn: always some.
+    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        self.turns.clone().acquire_owned().await.ok()
+    }
+
+    async fn start_all(&self, loads: Vec<Load>) {
+        for load in loads {
+            if let Some(turn) = self.turn().await {
+                self.start(load, turn);
+            }
+        }
+    }
+
+    fn start(&self, load: Load, turn: OwnedSemaphorePermit) {
         let sender = self.sender.clone();
         tokio::spawn(async move {
             sender.deliver(load).await;

@@ -10,10 +10,13 @@
 mod backoff;
 mod delivery;
 mod dispatcher;
+mod lanes;
 mod load;
-mod room;
+mod memory;
+mod queue;
 mod sampler;
 mod sender;
+mod source;
 mod stop;
 
 pub use delivery::Delivery;

@@ -40,9 +40,10 @@ impl Load {
         &self.batch
     }
 
-    /// Changes every part on its way in, such as by watching its ack.
-    pub(crate) fn map(&mut self, change: impl FnMut(Part) -> Part) {
-        self.batch.parts = std::mem::take(&mut self.batch.parts).into_iter().map(change).collect();
+    /// Keeps something until the last part is settled: joining, splitting and halving cannot miscount it.
+    pub(crate) fn hold<T: Send + Sync + 'static>(&mut self, held: &Arc<T>) {
+        let parts = std::mem::take(&mut self.batch.parts).into_iter();
+        self.batch.parts = parts.map(|part| Part { ack: part.ack.holding(held.clone()), ..part }).collect();
     }
 
     /// The request for one attempt. It shares the bytes.

@@ -215,6 +215,10 @@ impl Rig {
     }
 
     pub fn gauge(&self, name: &str) -> u64 {
-        self.host.registry().instruments().iter().find(|i| i.name == name).unwrap().value.get()
+        self.gauge_or_none(name).unwrap()
+    }
+
+    pub fn gauge_or_none(&self, name: &str) -> Option<u64> {
+        self.host.registry().instruments().iter().find(|i| i.name == name).map(|i| i.value.get())
     }
 }

@@ -1,0 +1,17 @@
+//! What waits before the workers.
+
+use streamgauge_component::BoxFuture;
+
+use crate::load::Load;
+
+/// A queue: it takes loads or settles them, and hands them out. Where they wait meanwhile is its own business.
+pub(crate) trait Queue: Send + Sync {
+    /// Takes a load, waits for room, or settles it at once. Dropped while it waits, the load is given up.
+    fn put(&self, load: Load) -> BoxFuture<'_, ()>;
+
+    /// The next load, once there is one; `None` when the queue is closed and empty. For one caller at a time.
+    fn next(&self) -> BoxFuture<'_, Option<Load>>;
+
+    /// Takes nothing any more, and tells everybody who waits for room that the collector is stopping.
+    fn close(&self);
+}
