@@ -1,7 +1,6 @@
 //! `streamgauge run`: the collector itself.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
 use streamgauge_component::{Clock, Host};
@@ -12,9 +11,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::{self, ConfigArgs, Failure};
 use crate::configuration::{self, Configuration};
 use crate::first_screen;
-
-/// How long a stop may take before what is left is given back or lost.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What runs without a `--config`.
 pub(crate) const BUILT_IN: &str = include_str!("builtin.yaml");
@@ -58,18 +54,23 @@ async fn collect(configuration: Configuration, logs: &Logs) -> Result<(), Failur
     let (registry, board) = (Arc::clone(host.registry()), Arc::clone(host.board()));
     let telemetry =
         Telemetry::start(&configuration.telemetry, registry, board, logs).await.map_err(Failure::runtime)?;
+    let patience = configuration.plan.settings().shutdown_timeout;
     let running = Running::start(&configuration.plan, host).await.map_err(Failure::runtime)?;
-    let name = tokio::select! {
-        _ = terminate.recv() => "terminated",
-        _ = interrupt.recv() => "interrupt",
+    let mut signals = async || {
+        let name = tokio::select! {
+            _ = terminate.recv() => "terminated",
+            _ = interrupt.recv() => "interrupt",
+        };
+        tracing::info!(signal = name, "Received signal from OS");
     };
-    tracing::info!(signal = name, "Received signal from OS");
-    tokio::select! {
-        _report = running.stop(SHUTDOWN_TIMEOUT) => {}
-        // A second signal skips the draining.
-        _ = terminate.recv() => tracing::warn!("second signal: stopping without draining"),
-        _ = interrupt.recv() => tracing::warn!("second signal: stopping without draining"),
-    }
+    let fallen = tokio::select! {
+        () = signals() => None,
+        why = running.fatal() => Some(why),
+    };
+    running.stop_until(patience, signals()).await;
     telemetry.shutdown().await;
-    Ok(())
+    match fallen {
+        None => Ok(()),
+        Some(why) => Err(Failure::runtime(why)),
+    }
 }

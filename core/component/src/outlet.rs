@@ -27,27 +27,18 @@ pub trait Consumer: Send + Sync {
 #[derive(Clone)]
 pub struct Outlet(Arc<Inner>);
 
-struct Inner {
+/// Where an outlet leads, and where that is counted.
+struct Inner(ArcSwap<Lead>);
+
+struct Lead {
     edge: Arc<Edge>,
-    target: ArcSwap<Box<dyn Consumer>>,
-}
-
-struct Shared(Arc<dyn Consumer>);
-
-impl Consumer for Shared {
-    fn consume(&self, batch: Batch) -> BoxFuture<'_, ()> {
-        self.0.consume(batch)
-    }
-
-    fn panicked(&self, message: &str) {
-        self.0.panicked(message);
-    }
+    target: Arc<dyn Consumer>,
 }
 
 impl Outlet {
     /// An outlet that leads to `target` and counts on `edge`.
     pub fn new(edge: Arc<Edge>, target: Arc<dyn Consumer>) -> Self {
-        Outlet(Arc::new(Inner { edge, target: ArcSwap::from_pointee(Box::new(Shared(target))) }))
+        Outlet(Arc::new(Inner(ArcSwap::from_pointee(Lead { edge, target }))))
     }
 
     /// Sends. See [`Consumer::consume`].
@@ -55,32 +46,32 @@ impl Outlet {
         if batch.parts.is_empty() {
             return;
         }
-        let edge = &self.0.edge;
-        edge.items.add(batch.items() as u64);
-        edge.bytes.add(batch.bytes() as u64);
-        edge.batches.add(1);
-        let target = self.0.target.load_full();
+        let lead = self.0.0.load_full();
+        lead.edge.items.add(batch.items() as u64);
+        lead.edge.bytes.add(batch.bytes() as u64);
+        lead.edge.batches.add(1);
         // The inner block makes a panic while the future is built look like one while it runs.
-        let call = AssertUnwindSafe(async { target.consume(batch).await });
+        let call = AssertUnwindSafe(async { lead.target.consume(batch).await });
         if let Err(panic) = call.catch_unwind().await {
-            target.panicked(panic_message(&*panic));
+            lead.target.panicked(panic_message(&*panic));
         }
     }
 
-    /// Points the edge at another target. Calls that are under way end at the old one.
-    pub fn turn(&self, target: Arc<dyn Consumer>) {
-        self.0.target.store(Arc::new(Box::new(Shared(target))));
+    /// From now on this outlet leads where the other does, and counts there. Calls that are under way end at the old target.
+    pub fn turn(&self, other: &Outlet) {
+        self.0.0.store(other.0.0.load_full());
     }
 
-    /// The edge's counters.
-    pub fn edge(&self) -> &Arc<Edge> {
-        &self.0.edge
+    /// The counters of the edge as it leads now.
+    pub fn edge(&self) -> Arc<Edge> {
+        self.0.0.load().edge.clone()
     }
 }
 
 impl std::fmt::Debug for Outlet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Outlet({} -> {})", self.0.edge.from, self.0.edge.to)
+        let edge = self.edge();
+        write!(f, "Outlet({} -> {})", edge.from, edge.to)
     }
 }
 
@@ -106,6 +97,15 @@ impl Outlets {
     /// The outlet for a signal, if some pipeline takes it.
     pub fn get(&self, signal: Signal) -> Option<&Outlet> {
         self.0.iter().find(|(s, _)| *s == signal).map(|(_, o)| o)
+    }
+
+    /// Every outlet leads where that of the others for its signal does, see [`Outlet::turn`].
+    pub fn turn(&self, others: &Outlets) {
+        for (signal, outlet) in &self.0 {
+            if let Some(other) = others.get(*signal) {
+                outlet.turn(other);
+            }
+        }
     }
 
     /// The signals that some pipeline takes.

@@ -21,6 +21,8 @@ pub struct Service {
     pub pipelines: Vec<Pipeline>,
     /// `service.telemetry`; null when nothing is written.
     pub telemetry: Section,
+    /// The settings of `service` itself, such as `shutdown_timeout`.
+    pub settings: Section,
     /// Where things stand, in the order of `extensions`.
     places: Places,
 }
@@ -74,6 +76,10 @@ impl PartialEq for Places {
     }
 }
 
+const PARTS: [&str; 3] = ["extensions", "pipelines", "telemetry"];
+/// Read by whoever runs the configuration.
+const SETTINGS: [&str; 3] = ["shutdown_timeout", "fail_fast", "reload"];
+
 /// Reads the section; what is wrong in its form is told here, what is wrong in its meaning by [`check`].
 pub(crate) fn read(entry: Option<&Entry>, root: &Place, found: &mut Diagnostics) -> Service {
     let empty = Map::default();
@@ -89,7 +95,9 @@ pub(crate) fn read(entry: Option<&Entry>, root: &Place, found: &mut Diagnostics)
             }
         },
     };
-    unknown_keys(map, &["extensions", "pipelines", "telemetry"], "service", found);
+    unknown_keys(map, &[&PARTS[..], &SETTINGS].concat(), "service", found);
+    let settings = map.entries.iter().filter(|entry| SETTINGS.contains(&entry.key.as_str()));
+    let settings = Node::new(Value::Map(Map { entries: settings.cloned().collect() }), place.clone());
     let null = Node::null(place.clone());
     let mut service = Service {
         extensions: Vec::new(),
@@ -98,6 +106,7 @@ pub(crate) fn read(entry: Option<&Entry>, root: &Place, found: &mut Diagnostics)
             Some(entry) => Section::at_path(&["service", "telemetry"], &entry.place, &entry.value),
             None => Section::at_path(&["service", "telemetry"], place, &null),
         },
+        settings: Section::at_path(&["service"], place, &settings),
         places: Places(vec![map.entry("pipelines").map_or(place, |e| &e.place).clone()]),
     };
     for (id, place) in ids(map.get("extensions"), "service.extensions", found) {

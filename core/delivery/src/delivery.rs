@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::dispatcher::Dispatcher;
+use crate::follower::Follower;
 use crate::load::{Account, Load};
 use crate::memory::MemoryQueue;
 use crate::queue::Queue;
@@ -52,8 +53,18 @@ impl Delivery {
             .enabled
             .then(|| Arc::new(MemoryQueue::new(&queue, signal, &host, stop.clone())) as Arc<dyn Queue>);
         let stopping = stop.clone();
-        let sender =
-            Sender { timeout, retry, waits_for_instance, exporter, on_panic, host, stop: stopping, log };
+        let follower = Follower::nobody();
+        let sender = Sender {
+            timeout,
+            retry,
+            waits_for_instance,
+            exporter,
+            on_panic,
+            host,
+            stop: stopping,
+            follower,
+            log,
+        };
         let sender = Arc::new(sender);
         let account = Account { node: node.clone(), _alive: alive };
         if let Some(waiting) = &waiting {
@@ -82,24 +93,44 @@ impl Delivery {
         let lost = || self.node.dropped.total() + self.node.returned.total();
         let before = lost();
         self.stop_by(deadline);
-        drop(self.lock().take());
-        if let Some(queue) = &self.queue {
-            queue.close();
-        }
+        self.close();
         // Nothing is ever sent: this is the end of the last load.
         let _ = self.under_way.lock().await.recv().await;
         lost() - before
     }
 
-    async fn take(&self, batch: Batch) {
+    /// Takes nothing new from now on (`Retry(stopping)`).
+    pub fn close(&self) {
+        drop(self.lock().take());
+        if let Some(queue) = &self.queue {
+            queue.close();
+        }
+    }
+
+    /// Takes nothing new from now on, and gives everything that waits, for its turn or for another attempt, to the delivery
+    /// that follows before the same exporter; what still comes goes there too. Attempts under way go on. Drain it then.
+    pub fn hand_over(&self, to: &Arc<Delivery>) {
+        self.sender.follower.name(to.clone());
+        drop(self.lock().take());
+        if let Some(queue) = &self.queue {
+            queue.hand_over();
+        }
+    }
+
+    pub(crate) async fn take(&self, batch: Batch) {
         let Some(account) = self.lock().clone() else {
+            if let Some(follower) = self.sender.follower.get() {
+                return Box::pin(follower.take(batch)).await;
+            }
             self.node.returned.add(Reason::Stopping, batch.items() as u64);
             return batch.settle(&Outcome::retry(Reason::Stopping));
         };
         let load = Load::new(batch, account);
-        match &self.queue {
-            Some(queue) => queue.put(load).await,
-            None => self.sender.deliver(load).await,
+        let Some(queue) = &self.queue else { return self.sender.deliver(load).await };
+        if let Err(late) = queue.put(load).await
+            && let Err(late) = Box::pin(self.sender.follower.take(late)).await
+        {
+            late.settle(&Outcome::retry(Reason::Stopping));
         }
     }
 

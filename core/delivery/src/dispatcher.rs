@@ -58,11 +58,11 @@ impl Dispatcher {
         let Dispatcher { queue, workers, batching } = self;
         let Some(mut batching) = batching else {
             // The turn first: what can still wait may still be dropped, or overtaken by another source.
-            while let Some(turn) = workers.turn().await {
+            loop {
+                let turn = workers.turn().await;
                 let Some(load) = queue.next().await else { return };
-                workers.start(load, turn);
+                workers.start(load, turn).await;
             }
-            return;
         };
         loop {
             let due = batching.joiner.due();
@@ -80,21 +80,25 @@ impl Dispatcher {
 }
 
 impl Workers {
-    /// Waits for a worker's turn: always some.
+    /// Waits for a worker's turn. Once another delivery follows, there is none and none is needed.
     async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        self.turns.clone().acquire_owned().await.ok()
+        tokio::select! {
+            biased;
+            () = self.sender.follower.named() => None,
+            turn = self.turns.clone().acquire_owned() => turn.ok(),
+        }
     }
 
     async fn start_all(&self, loads: Vec<Load>) {
         for load in loads {
-            if let Some(turn) = self.turn().await {
-                self.start(load, turn);
-            }
+            let turn = self.turn().await;
+            self.start(load, turn).await;
         }
     }
 
-    fn start(&self, load: Load, turn: OwnedSemaphorePermit) {
+    async fn start(&self, load: Load, turn: Option<OwnedSemaphorePermit>) {
         let sender = self.sender.clone();
+        let Err(load) = sender.follower.take(load).await else { return };
         tokio::spawn(async move {
             sender.deliver(load).await;
             drop(turn);

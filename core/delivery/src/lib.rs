@@ -10,6 +10,7 @@
 mod backoff;
 mod delivery;
 mod dispatcher;
+mod follower;
 mod lanes;
 mod load;
 mod memory;

@@ -44,6 +44,7 @@ struct State {
 /// Somebody who waits for room, with what needs it.
 struct Waiter {
     id: u64,
+    lane: u64,
     load: Load,
     ticket: Arc<Ticket>,
     /// Dropped or sent, it ends the wait.
@@ -106,7 +107,7 @@ impl MemoryQueue {
         }))
     }
 
-    async fn enter(&self, mut load: Load) {
+    async fn enter(&self, mut load: Load) -> Result<(), Load> {
         let inner = &self.0;
         let waits = inner.when_full == WhenFull::Block
             || (load.batch().context.answered && inner.when_full == WhenFull::Refuse);
@@ -131,9 +132,10 @@ impl MemoryQueue {
                 Entry::Full(load) => {
                     let (reason, after) = (Reason::QueueFull, Some(FULL_QUEUE_DELAY));
                     let detail = Some("sending queue is full".into());
-                    return load.settle(&Outcome::Retry { reason, after, detail });
+                    load.settle(&Outcome::Retry { reason, after, detail });
+                    return Ok(());
                 }
-                Entry::Closed(load) => return load.settle(&Outcome::retry(Reason::Stopping)),
+                Entry::Closed(load) => return Err(load),
                 Entry::Loses { victim, load: next } => {
                     let why = "the sending queue was full and dropped what had waited longest";
                     victim.settle(&Outcome::rejected_with(Reason::DropOldest, why));
@@ -145,11 +147,19 @@ impl MemoryQueue {
         if let Some(settled) = settled {
             let _ = settled.await; // its end means that the last part is settled
         }
+        Ok(())
+    }
+
+    /// Ends the waits for room, and gives what waited.
+    fn end(&self, state: &mut State) -> Vec<Waiter> {
+        state.closed = true;
+        self.0.changed.notify_one();
+        state.lanes.leave_all()
     }
 }
 
 impl Queue for MemoryQueue {
-    fn put(&self, load: Load) -> BoxFuture<'_, ()> {
+    fn put(&self, load: Load) -> BoxFuture<'_, Result<(), Load>> {
         Box::pin(self.enter(load))
     }
 
@@ -170,14 +180,16 @@ impl Queue for MemoryQueue {
     }
 
     fn close(&self) {
-        let waiters = {
-            let mut state = self.0.lock();
-            state.closed = true;
-            state.lanes.leave_all()
-        };
-        self.0.changed.notify_one();
+        let waiters = self.end(&mut self.0.lock());
         for waiter in waiters {
             waiter.load.settle(&Outcome::retry(Reason::Stopping));
+        }
+    }
+
+    fn hand_over(&self) {
+        let mut state = self.0.lock();
+        for waiter in self.end(&mut state) {
+            state.lanes.push(waiter.lane, waiter.load);
         }
     }
 }
@@ -210,7 +222,7 @@ impl Inner {
             state.last_waiter += 1;
             let id = state.last_waiter;
             let (tell, granted) = oneshot::channel();
-            state.lanes.want(lane, need, Waiter { id, load, ticket: ticket.clone(), _granted: tell });
+            state.lanes.want(lane, need, Waiter { id, lane, load, ticket: ticket.clone(), _granted: tell });
             self.grant(state);
             return Entry::Waits { lane, id, granted };
         }

@@ -6,12 +6,16 @@ use crate::load::Load;
 
 /// A queue: it takes loads or settles them, and hands them out. Where they wait meanwhile is its own business.
 pub(crate) trait Queue: Send + Sync {
-    /// Takes a load, waits for room, or settles it at once. Dropped while it waits, the load is given up.
-    fn put(&self, load: Load) -> BoxFuture<'_, ()>;
+    /// Takes a load, waits for room, or settles it at once. Dropped while it waits, the load is given up. A closed queue
+    /// gives it back.
+    fn put(&self, load: Load) -> BoxFuture<'_, Result<(), Load>>;
 
     /// The next load, once there is one; `None` when the queue is closed and empty. For one caller at a time.
     fn next(&self) -> BoxFuture<'_, Option<Load>>;
 
     /// Takes nothing any more, and tells everybody who waits for room that the collector is stopping.
     fn close(&self);
+
+    /// Takes nothing any more. Everything in it goes to another queue: whoever waits for room here is let in without.
+    fn hand_over(&self);
 }

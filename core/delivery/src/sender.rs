@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::backoff::Backoff;
+use crate::follower::Follower;
 use crate::load::Load;
 use crate::sampler::Sampler;
 use crate::stop::Stop;
@@ -31,6 +32,7 @@ pub(crate) struct Sender {
     pub(crate) on_panic: Arc<dyn Fn(&str) + Send + Sync>,
     pub(crate) host: Host,
     pub(crate) stop: Arc<Stop>,
+    pub(crate) follower: Follower,
     pub(crate) log: Log,
 }
 
@@ -63,6 +65,8 @@ enum Failure {
     Content(String),
     /// The exporter panicked with the data in hand: it may be at fault.
     Panicked(String),
+    /// Another delivery follows: it goes on there.
+    Moved,
     /// This is what its sources hear.
     Ended(Outcome),
 }
@@ -100,6 +104,11 @@ impl Sender {
                     }
                 }
                 Err(Failure::Panicked(why)) => self.end(load, &Outcome::rejected_with(Reason::Panic, why)),
+                Err(Failure::Moved) => {
+                    if let Err(load) = self.follower.take(load).await {
+                        left.push(load); // cannot be: somebody follows
+                    }
+                }
                 Err(Failure::Ended(outcome)) => self.end(load, &outcome),
             }
         }
@@ -110,7 +119,11 @@ impl Sender {
         let started = Instant::now();
         let mut backoff = Backoff::new(&self.retry);
         loop {
-            let exporter = self.instance(fell).await.map_err(Failure::Ended)?;
+            let exporter = tokio::select! {
+                biased;
+                exporter = self.instance(fell) => exporter.map_err(Failure::Ended)?,
+                () = self.follower.named() => return Err(Failure::Moved),
+            };
             if self.stop.is_over() {
                 return Err(Failure::Ended(Outcome::retry(Reason::Stopping)));
             }
@@ -145,6 +158,7 @@ impl Sender {
             self.tell_retry(&text, wait, request.items);
             tokio::select! {
                 biased;
+                () = self.follower.named() => return Err(Failure::Moved),
                 () = self.stop.comes_before(next) => return Err(Failure::Ended(stopping(&text))),
                 () = sleep_until(next) => {}
             }

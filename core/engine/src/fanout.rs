@@ -59,7 +59,7 @@ mod tests {
             }
         }
         let good = Sink::delivering();
-        let never = Outlet::new(good.outlet(Signal::Logs).edge().clone(), Arc::new(Never));
+        let never = Outlet::new(good.outlet(Signal::Logs).edge(), Arc::new(Never));
         let fan = FanOut(vec![never, good.outlet(Signal::Logs)]);
         let source = Source::new();
         let batch = source.batch(Signal::Logs, vec![1], 1);

@@ -1,33 +1,43 @@
-//! Builds the nodes and the outlets between them, against the flow.
+//! Builds the nodes and the outlets between them, against the flow; of a running graph it keeps every instance that it can.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use streamgauge_component::{
-    ComponentError, Consumer, Create, Exporter, ExporterFactory, Extension, ExtensionFactory, Host, Kind,
-    Outlet, Outlets, Receiver, ReceiverFactory, Signal, edge_name,
+    ComponentError, Consumer, Create, Extension, Host, Kind, Node, Outlet, Outlets, Processor, Signal,
+    edge_name,
 };
 use streamgauge_delivery::Delivery;
 
 use crate::fanout::FanOut;
-use crate::keeper::{Keeper, Recipe};
+use crate::instances::{self, Kept, KeptExporter, KeptReceiver, Maker};
+use crate::origin::{Generation, Origin, mentions};
 use crate::plan::{Pipeline, Plan, Planned};
 use crate::processor_node::{Make, ProcessorNode};
+use crate::supervisor::Supervisor;
 
 /// Everything made, nothing started but the nodes' own tasks.
+#[derive(Default)]
 pub(crate) struct Graph {
+    /// How many graphs were built before this one.
+    build: u64,
+    pub(crate) pipelines: Vec<Arc<str>>,
     pub(crate) extensions: Vec<Kept<dyn Extension>>,
-    pub(crate) exporters: Vec<Kept<dyn Exporter>>,
-    pub(crate) deliveries: Vec<Arc<Delivery>>,
+    generations: Vec<Generation>,
+    pub(crate) exporters: Vec<KeptExporter>,
     /// Processors and connectors, in the order of the flow.
-    pub(crate) nodes: Vec<Arc<ProcessorNode>>,
-    pub(crate) receivers: Vec<Kept<dyn Receiver>>,
+    pub(crate) nodes: Vec<KeptNode>,
+    pub(crate) receivers: Vec<KeptReceiver>,
 }
 
-/// A keeper with the instance that it starts first.
-pub(crate) struct Kept<T: ?Sized + Send + Sync + 'static> {
-    pub(crate) keeper: Arc<Keeper<T>>,
-    pub(crate) first: Arc<T>,
+/// A processor of a pipeline, or a connector.
+pub(crate) struct KeptNode {
+    /// Empty for a connector.
+    pub(crate) pipeline: Arc<str>,
+    pub(crate) node: Arc<ProcessorNode>,
+    origin: Origin,
+    /// Where its outlets are to lead, when the instance stays.
+    pub(crate) turn: Option<Outlets>,
 }
 
 /// Where an edge may lead: the name of the far end, and the far end.
@@ -41,49 +51,140 @@ const FANOUT: &str = "fanout";
 
 struct Builder<'a> {
     plan: &'a Plan,
-    host: &'a Host,
+    maker: Maker<'a>,
+    old: &'a Graph,
     exporters: BTreeMap<(Arc<str>, Signal), Target>,
     heads: BTreeMap<Arc<str>, Target>,
     connectors: BTreeMap<Arc<str>, Arc<ProcessorNode>>,
     /// Against the flow.
-    nodes: Vec<Arc<ProcessorNode>>,
+    nodes: &'a mut Vec<KeptNode>,
 }
 
 impl Graph {
-    /// Makes everything that the plan names. Fails when a component cannot be made of its configuration.
-    pub(crate) fn build(plan: &Plan, host: &Host) -> Result<Graph, ComponentError> {
-        let extensions = plan.extensions.iter().map(|p| extension(p, host)).collect::<Result<_, _>>()?;
-        let mut exporters = Vec::new();
-        let mut deliveries = Vec::new();
+    /// Makes everything that the plan names and that does not run in `old` just so. Fails when a component cannot be made
+    /// of its configuration; nothing is left of it then.
+    pub(crate) fn build(
+        plan: &Plan,
+        host: &Host,
+        supervisor: &Arc<Supervisor>,
+        old: &Graph,
+    ) -> Result<Graph, ComponentError> {
+        let mut graph = Graph { build: old.build + 1, ..Graph::default() };
+        match graph.fill(plan, host, supervisor, old) {
+            Ok(()) => Ok(graph),
+            Err(error) => {
+                graph.nodes_beside(old).iter().for_each(|node| node.stop());
+                graph.queues_beside(old).iter().for_each(|queue| queue.close());
+                Err(error)
+            }
+        }
+    }
+
+    fn fill(
+        &mut self,
+        plan: &Plan,
+        host: &Host,
+        supervisor: &Arc<Supervisor>,
+        old: &Graph,
+    ) -> Result<(), ComponentError> {
+        self.pipelines = plan.pipelines.iter().map(|p| p.id.clone()).collect();
+        self.generations = generations(plan, old, self.build);
+        let maker = Maker { host, supervisor, extensions: &self.generations };
+        for planned in &plan.extensions {
+            let before = instances::find(&old.extensions, &planned.id);
+            self.extensions.push(instances::extension(planned, maker, before)?);
+        }
         let mut targets = BTreeMap::new();
         for planned in &plan.exporters {
-            let (kept, queues) = exporter(planned, plan, host)?;
-            for (signal, delivery) in queues {
+            let used = |signal: &Signal| {
+                plan.pipelines.iter().any(|p| p.signal == *signal && p.exporters.contains(&planned.id))
+            };
+            let signals = Signal::ALL.into_iter().filter(used).collect();
+            let before = old.exporters.iter().find(|e| *e.kept.id() == planned.id);
+            let exporter = instances::exporter(planned, signals, maker, before)?;
+            for (signal, queue) in &exporter.queues {
                 let name = edge_name(Kind::Exporter, &planned.id);
-                targets.insert((planned.id.clone(), signal), Target { name, consumer: delivery.clone() });
-                deliveries.push(delivery);
+                targets.insert((planned.id.clone(), *signal), Target { name, consumer: queue.clone() });
             }
-            exporters.push(kept);
+            self.exporters.push(exporter);
         }
         let mut builder = Builder {
             plan,
-            host,
+            maker,
+            old,
             exporters: targets,
             heads: BTreeMap::new(),
             connectors: BTreeMap::new(),
-            nodes: Vec::new(),
+            nodes: &mut self.nodes,
         };
         for pipeline in &plan.pipelines {
             builder.head(pipeline)?;
         }
-        let mut receivers = Vec::new();
         for planned in &plan.receivers {
             let outlets = builder.outlets(Kind::Receiver, &planned.id)?;
-            receivers.push(receiver(planned, outlets, host)?);
+            let before = old.receivers.iter().find(|r| *r.kept.id() == planned.id);
+            self.receivers.push(instances::receiver(planned, outlets, maker, before)?);
         }
-        let mut nodes = builder.nodes;
-        nodes.reverse();
-        Ok(Graph { extensions, exporters, deliveries, nodes, receivers })
+        self.nodes.reverse();
+        Ok(())
+    }
+
+    /// The nodes that the other graph has not, in the order of the flow.
+    pub(crate) fn nodes_beside(&self, other: &Graph) -> Vec<Arc<ProcessorNode>> {
+        let shared = |node: &Arc<ProcessorNode>| other.nodes.iter().any(|o| Arc::ptr_eq(&o.node, node));
+        self.nodes.iter().map(|n| n.node.clone()).filter(|node| !shared(node)).collect()
+    }
+
+    /// The queues that the other graph has not.
+    pub(crate) fn queues_beside(&self, other: &Graph) -> Vec<Arc<Delivery>> {
+        let all = |graph: &Graph| -> Vec<Arc<Delivery>> {
+            graph.exporters.iter().flat_map(|e| e.queues.iter().map(|(_, queue)| queue.clone())).collect()
+        };
+        let others = all(other);
+        all(self).into_iter().filter(|queue| !others.iter().any(|o| Arc::ptr_eq(o, queue))).collect()
+    }
+
+    /// The components in it.
+    pub(crate) fn members(&self) -> BTreeSet<(Kind, Arc<str>)> {
+        let hosts = self.extensions.iter().map(|e| e.keeper.host());
+        let hosts = hosts.chain(self.exporters.iter().map(|e| e.kept.keeper.host()));
+        let hosts = hosts.chain(self.receivers.iter().map(|r| r.kept.keeper.host()));
+        let hosts = hosts.chain(self.nodes.iter().map(|n| n.node.host()));
+        hosts.map(|host| (host.kind(), host.id().clone())).collect()
+    }
+
+    pub(crate) fn node(&self, pipeline: &str, kind: Kind, id: &str) -> Option<&KeptNode> {
+        let this =
+            |n: &&KeptNode| *n.pipeline == *pipeline && n.node.host().kind() == kind && **n.node.id() == *id;
+        self.nodes.iter().find(this)
+    }
+}
+
+/// Which instance of each extension will run: the present one, unless its section changed, or one that it names is another.
+fn generations(plan: &Plan, old: &Graph, build: u64) -> Vec<Generation> {
+    let present = |id: &str| old.generations.iter().find(|g| *g.id == *id);
+    let mut all: Vec<Generation> = plan
+        .extensions
+        .iter()
+        .map(|p| {
+            let same =
+                instances::find(&old.extensions, &p.id).is_some_and(|old| old.origin.is_of(&p.section));
+            let build = present(&p.id).filter(|_| same).map_or(build, |g| g.build);
+            Generation { id: p.id.clone(), build }
+        })
+        .collect();
+    loop {
+        let fresh: Vec<Arc<str>> = all.iter().filter(|g| g.build == build).map(|g| g.id.clone()).collect();
+        let mut moved = false;
+        for (planned, generation) in plan.extensions.iter().zip(&mut all) {
+            if generation.build != build && fresh.iter().any(|id| mentions(planned.section.node(), id)) {
+                generation.build = build;
+                moved = true;
+            }
+        }
+        if !moved {
+            return all;
+        }
     }
 }
 
@@ -105,16 +206,17 @@ impl Builder<'_> {
             let from = edge_name(Kind::Processor, id);
             let outlets = Outlets::new(vec![(pipeline.signal, self.outlet(pipeline, &from, targets))]);
             let planned = find(&self.plan.processors, id)?;
-            let host = self.host.for_component(Kind::Processor, id);
-            let node = host.registry().node(&pipeline.id, id, Kind::Processor, pipeline.signal);
-            let make = make(planned.factory.create, planned, host.clone(), vec![pipeline.signal]);
-            let node = ProcessorNode::start(make, outlets, host, vec![node]).map_err(|error| {
+            let signals = vec![pipeline.signal];
+            let origin = Origin::new(&planned.section, &signals, self.maker.extensions);
+            let host = self.maker.host.for_component(Kind::Processor, id);
+            let line = host.registry().node(&pipeline.id, id, Kind::Processor, pipeline.signal);
+            let make = make(planned.factory.create, planned, host.clone(), signals);
+            let node = self.node(&pipeline.id, origin, outlets, host, make, vec![line]).map_err(|error| {
                 ComponentError(format!(
                     "failed to create {:?} processor, in pipeline {:?}: {error}",
                     &**id, &*pipeline.id
                 ))
             })?;
-            self.nodes.push(node.clone());
             targets = vec![Target { name: from, consumer: node }];
         }
         let head = match targets.len() {
@@ -131,19 +233,40 @@ impl Builder<'_> {
         }
         let outlets = self.outlets(Kind::Connector, id)?;
         let planned = find(&self.plan.connectors, id)?;
-        let host = self.host.for_component(Kind::Connector, id);
+        let host = self.maker.host.for_component(Kind::Connector, id);
         // The ledgers of what comes in stand first.
         let feeds = |signal: &Signal| {
             self.plan.pipelines.iter().any(|p| p.signal == *signal && p.exporters.contains(id))
         };
         let mut signals: Vec<Signal> = Signal::ALL.into_iter().filter(feeds).collect();
         signals.extend(outlets.signals().filter(|s| !feeds(s)));
-        let nodes = signals.iter().map(|s| host.node(*s)).collect();
-        let make = make(planned.factory.create, planned, host.clone(), outlets.signals().collect());
-        let node = ProcessorNode::start(make, outlets, host, nodes)
+        let lines = signals.iter().map(|s| host.node(*s)).collect();
+        let leads: Vec<Signal> = outlets.signals().collect();
+        let origin = Origin::new(&planned.section, &[&signals[..], &leads].concat(), self.maker.extensions);
+        let make = make(planned.factory.create, planned, host.clone(), leads);
+        let node = self
+            .node("", origin, outlets, host, make, lines)
             .map_err(|error| ComponentError(format!("failed to create {:?} connector: {error}", &**id)))?;
-        self.nodes.push(node.clone());
         self.connectors.insert(id.clone(), node.clone());
+        Ok(node)
+    }
+
+    /// The running node where it was made of the same, else a fresh one.
+    fn node(
+        &mut self,
+        pipeline: &str,
+        origin: Origin,
+        outlets: Outlets,
+        host: Host,
+        make: Make,
+        lines: Vec<Arc<Node>>,
+    ) -> Result<Arc<ProcessorNode>, ComponentError> {
+        let old = self.old.node(pipeline, host.kind(), host.id()).filter(|old| old.origin == origin);
+        let (node, turn) = match old {
+            Some(old) => (old.node.clone(), Some(outlets)),
+            None => (ProcessorNode::start(make, outlets, host, lines, self.maker.supervisor.clone())?, None),
+        };
+        self.nodes.push(KeptNode { pipeline: pipeline.into(), node: node.clone(), origin, turn });
         Ok(node)
     }
 
@@ -190,7 +313,7 @@ impl Builder<'_> {
     }
 
     fn edge(&self, pipeline: &str, from: &str, signal: Signal, target: Target) -> Outlet {
-        Outlet::new(self.host.registry().edge(pipeline, from, &target.name, signal), target.consumer)
+        Outlet::new(self.maker.host.registry().edge(pipeline, from, &target.name, signal), target.consumer)
     }
 }
 
@@ -201,109 +324,11 @@ fn find<'a, F>(planned: &'a [Planned<F>], id: &str) -> Result<&'a Planned<F>, Co
 
 /// A closure that makes instances, again and again, of one configuration.
 fn make<F>(
-    create: fn(Create) -> Result<Arc<dyn streamgauge_component::Processor>, ComponentError>,
+    create: fn(Create) -> Result<Arc<dyn Processor>, ComponentError>,
     planned: &Planned<F>,
     host: Host,
     signals: Vec<Signal>,
 ) -> Make {
     let config = planned.config.clone();
     Box::new(move || create(Create { host: host.clone(), config: config.clone(), signals: signals.clone() }))
-}
-
-fn receiver(
-    planned: &Planned<ReceiverFactory>,
-    outlets: Outlets,
-    host: &Host,
-) -> Result<Kept<dyn Receiver>, ComponentError> {
-    let host = host.for_component(Kind::Receiver, &planned.id);
-    let (create, config) = (planned.factory.create, planned.config.clone());
-    let signals: Vec<Signal> = outlets.signals().collect();
-    let for_make = host.clone();
-    let for_start = host.clone();
-    for signal in &signals {
-        host.node(*signal); // its line of the ledger stands from the start
-    }
-    let recipe: Recipe<dyn Receiver> = Recipe {
-        make: Box::new(move || {
-            create(Create { host: for_make.clone(), config: config.clone(), signals: signals.clone() })
-        }),
-        start: Box::new(move |receiver| {
-            let (host, outlets) = (for_start.clone(), outlets.clone());
-            Box::pin(async move { receiver.start(host, outlets).await })
-        }),
-    };
-    kept(recipe, host)
-}
-
-fn extension(
-    planned: &Planned<ExtensionFactory>,
-    host: &Host,
-) -> Result<Kept<dyn Extension>, ComponentError> {
-    let host = host.for_component(Kind::Extension, &planned.id);
-    let (create, config) = (planned.factory.create, planned.config.clone());
-    let for_make = host.clone();
-    let for_start = host.clone();
-    let recipe: Recipe<dyn Extension> = Recipe {
-        make: Box::new(move || {
-            create(Create { host: for_make.clone(), config: config.clone(), signals: Vec::new() })
-        }),
-        start: Box::new(move |extension| {
-            let host = for_start.clone();
-            Box::pin(async move {
-                extension.start(host.clone()).await?;
-                host.offer(&extension);
-                Ok(())
-            })
-        }),
-    };
-    kept(recipe, host)
-}
-
-type Queues = Vec<(Signal, Arc<Delivery>)>;
-
-fn exporter(
-    planned: &Planned<ExporterFactory>,
-    plan: &Plan,
-    host: &Host,
-) -> Result<(Kept<dyn Exporter>, Queues), ComponentError> {
-    let host = host.for_component(Kind::Exporter, &planned.id);
-    let used = |signal: &Signal| {
-        plan.pipelines.iter().any(|p| p.signal == *signal && p.exporters.contains(&planned.id))
-    };
-    let signals: Vec<Signal> = Signal::ALL.into_iter().filter(used).collect();
-    let (create, config) = (planned.factory.create, planned.config.clone());
-    let parts = create(Create { host: host.clone(), config: config.clone(), signals: signals.clone() })
-        .map_err(|error| failed(&host, &error))?;
-    let (for_make, for_start, for_create) = (host.clone(), host.clone(), signals.clone());
-    let recipe: Recipe<dyn Exporter> = Recipe {
-        make: Box::new(move || {
-            let again =
-                Create { host: for_make.clone(), config: config.clone(), signals: for_create.clone() };
-            create(again).map(|parts| parts.exporter)
-        }),
-        start: Box::new(move |exporter| {
-            let host = for_start.clone();
-            Box::pin(async move { exporter.start(host).await })
-        }),
-    };
-    let keeper = Keeper::new(recipe, host.clone());
-    let queues = signals.into_iter().map(|signal| {
-        let fallen = keeper.clone();
-        let on_panic = Arc::new(move |message: &str| fallen.panicked(message));
-        let node = host.node(signal);
-        let delivery =
-            Delivery::start(signal, parts.delivery.clone(), keeper.watch(), on_panic, host.clone(), node);
-        (signal, delivery)
-    });
-    let queues = queues.collect();
-    Ok((Kept { keeper, first: parts.exporter }, queues))
-}
-
-fn kept<T: ?Sized + Send + Sync + 'static>(recipe: Recipe<T>, host: Host) -> Result<Kept<T>, ComponentError> {
-    let first = (recipe.make)().map_err(|error| failed(&host, &error))?;
-    Ok(Kept { keeper: Keeper::new(recipe, host), first })
-}
-
-fn failed(host: &Host, error: &ComponentError) -> ComponentError {
-    ComponentError(format!("failed to create {:?} {}: {error}", &**host.id(), host.kind().as_str()))
 }

@@ -10,31 +10,74 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::backoff::Backoff;
+use crate::supervisor::Supervisor;
 
 type Make<T> = dyn Fn() -> Result<Arc<T>, ComponentError> + Send + Sync;
 type Start<T> = dyn Fn(Arc<T>) -> BoxFuture<'static, Result<(), ComponentError>> + Send + Sync;
+type Stop<T> = fn(Arc<T>) -> BoxFuture<'static, ()>;
 
-/// How an instance is made and started.
+/// How an instance is made, started and stopped.
 pub(crate) struct Recipe<T: ?Sized> {
     pub(crate) make: Box<Make<T>>,
     pub(crate) start: Box<Start<T>>,
+    pub(crate) stop: Stop<T>,
 }
 
-/// One instance and whoever brings it back.
+/// An instance that was made and may become the one that runs.
+pub(crate) struct Fresh<T: ?Sized> {
+    pub(crate) recipe: Arc<Recipe<T>>,
+    pub(crate) instance: Arc<T>,
+}
+
+/// Whoever brings one id's instance back, also when a reload changes what it is made of.
 pub(crate) struct Keeper<T: ?Sized + Send + Sync + 'static> {
-    recipe: Recipe<T>,
+    /// Held while the running instance changes, so that only the present recipe's can become it; `None` once retired.
+    recipe: Mutex<Option<Arc<Recipe<T>>>>,
     host: Host,
+    supervisor: Arc<Supervisor>,
     current: watch::Sender<Option<Arc<T>>>,
     fell: Notify,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
+impl<T: ?Sized> Fresh<T> {
+    /// Makes one.
+    pub(crate) fn make(recipe: Recipe<T>, host: &Host) -> Result<Self, ComponentError> {
+        let instance = (recipe.make)().map_err(|error| not_made(host, &error))?;
+        Ok(Fresh { recipe: Arc::new(recipe), instance })
+    }
+
+    /// Starts it. A panic is a failure like any other.
+    pub(crate) async fn start(&self) -> Result<(), String> {
+        start(&self.recipe, &self.instance).await
+    }
+}
+
+async fn start<T: ?Sized>(recipe: &Recipe<T>, instance: &Arc<T>) -> Result<(), String> {
+    let starting = AssertUnwindSafe(async { (recipe.start)(instance.clone()).await });
+    match starting.catch_unwind().await {
+        Ok(started) => started.map_err(|error| error.to_string()),
+        Err(panic) => Err(format!("panicked: {}", panic_message(&*panic))),
+    }
+}
+
+/// The Collector's words for a component that cannot be made of its configuration.
+pub(crate) fn not_made(host: &Host, error: &ComponentError) -> ComponentError {
+    ComponentError(format!("failed to create {:?} {}: {error}", &**host.id(), host.kind().as_str()))
+}
+
+/// The Collector's words for a component that does not start.
+pub(crate) fn not_started(host: &Host, why: &str) -> String {
+    format!("failed to start {:?} {}: {why}", &**host.id(), host.kind().as_str())
+}
+
 impl<T: ?Sized + Send + Sync + 'static> Keeper<T> {
     /// Nothing runs yet; [`Keeper::watch`] works already.
-    pub(crate) fn new(recipe: Recipe<T>, host: Host) -> Arc<Self> {
+    pub(crate) fn new(recipe: Arc<Recipe<T>>, host: Host, supervisor: Arc<Supervisor>) -> Arc<Self> {
         Arc::new(Keeper {
-            recipe,
+            recipe: Mutex::new(Some(recipe)),
             host,
+            supervisor,
             current: watch::Sender::new(None),
             fell: Notify::new(),
             task: Mutex::default(),
@@ -42,14 +85,24 @@ impl<T: ?Sized + Send + Sync + 'static> Keeper<T> {
     }
 
     /// Starts an instance that was made already. When that fails, new ones are made until one starts.
-    pub(crate) async fn start(self: &Arc<Self>, first: Arc<T>) {
+    pub(crate) async fn start(self: &Arc<Self>, first: Fresh<T>) {
         self.host.report(State::Starting, None);
-        let up = self.bring_up(first).await;
-        if !up {
+        if !self.bring_up(&first.recipe, first.instance).await {
             self.fell.notify_one();
         }
-        let task = tokio::spawn(self.clone().supervise());
-        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+        self.keep();
+    }
+
+    /// From now on this instance, which is started, is the one that runs, and its recipe that by which it is made anew.
+    /// Gives the one that ran before.
+    pub(crate) fn turn(self: &Arc<Self>, to: Fresh<T>) -> Option<Fresh<T>> {
+        let mut recipe = lock(&self.recipe);
+        let before = self.current.send_replace(Some(to.instance));
+        let old = recipe.replace(to.recipe);
+        drop(recipe);
+        self.keep();
+        self.host.report(State::Ok, None);
+        Some(Fresh { recipe: old?, instance: before? })
     }
 
     /// The running instance, or `None` while it is down.
@@ -58,12 +111,14 @@ impl<T: ?Sized + Send + Sync + 'static> Keeper<T> {
     }
 
     /// Takes the running instance away for its stop. Nothing is made anew from now on.
-    pub(crate) fn retire(&self) -> Option<Arc<T>> {
-        if let Some(task) = self.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
+    pub(crate) fn retire(&self) -> Option<Fresh<T>> {
+        let mut recipe = lock(&self.recipe);
+        if let Some(task) = lock(&self.task).take() {
             task.abort();
         }
         self.host.report(State::Stopping, None);
-        self.current.send_replace(None)
+        let last = self.current.send_replace(None);
+        Some(Fresh { recipe: recipe.take()?, instance: last? })
     }
 
     pub(crate) fn host(&self) -> &Host {
@@ -76,8 +131,16 @@ impl<T: ?Sized + Send + Sync + 'static> Keeper<T> {
         tracing::error!(kind = self.host.kind().as_str(), id = %self.host.id(), "{text}");
         // Several calls may have been under way in it; the first to panic took it down.
         if self.current.send_replace(None).is_some() {
-            self.host.report(State::Recoverable, Some(text));
+            self.supervisor.fell(&self.host, text);
             self.fell.notify_one();
+        }
+    }
+
+    /// Begins to look after the instance anew: a fall before, or a start under way, is no matter any more.
+    fn keep(self: &Arc<Self>) {
+        let task = tokio::spawn(self.clone().supervise());
+        if let Some(before) = lock(&self.task).replace(task) {
+            before.abort();
         }
     }
 
@@ -86,14 +149,13 @@ impl<T: ?Sized + Send + Sync + 'static> Keeper<T> {
         let _at_once = backoff.next();
         loop {
             self.fell.notified().await;
-            loop {
+            while self.current.borrow().is_none() {
                 tokio::time::sleep(backoff.next()).await;
-                let made = std::panic::catch_unwind(AssertUnwindSafe(|| (self.recipe.make)()));
+                let Some(recipe) = lock(&self.recipe).clone() else { return };
+                let made = std::panic::catch_unwind(AssertUnwindSafe(|| (recipe.make)()));
                 match made {
                     Ok(Ok(fresh)) => {
-                        if self.bring_up(fresh).await {
-                            break;
-                        }
+                        self.bring_up(&recipe, fresh).await;
                     }
                     Ok(Err(error)) => self.down(&error.to_string()),
                     Err(panic) => self.down(&format!("panicked: {}", panic_message(&*panic))),
@@ -102,31 +164,32 @@ impl<T: ?Sized + Send + Sync + 'static> Keeper<T> {
         }
     }
 
-    async fn bring_up(&self, instance: Arc<T>) -> bool {
-        let started =
-            AssertUnwindSafe(async { (self.recipe.start)(instance.clone()).await }).catch_unwind().await;
-        match started {
-            Ok(Ok(())) => {
+    async fn bring_up(&self, recipe: &Arc<Recipe<T>>, instance: Arc<T>) -> bool {
+        if let Err(why) = start(recipe, &instance).await {
+            self.down(&why);
+            return false;
+        }
+        {
+            let present = lock(&self.recipe);
+            if present.as_ref().is_some_and(|present| Arc::ptr_eq(present, recipe)) {
                 self.host.report(State::Ok, None);
                 self.current.send_replace(Some(instance));
-                true
-            }
-            Ok(Err(error)) => {
-                self.down(&error.to_string());
-                false
-            }
-            Err(panic) => {
-                self.down(&format!("panicked: {}", panic_message(&*panic)));
-                false
+                return true;
             }
         }
+        (recipe.stop)(instance).await; // a reload or a stop was faster
+        true
     }
 
     fn down(&self, why: &str) {
-        let text = format!("failed to start {:?} {}: {why}", self.host.id(), self.host.kind().as_str());
+        let text = not_started(&self.host, why);
         tracing::error!("{text}");
         self.host.report(State::Recoverable, Some(text));
     }
+}
+
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -149,9 +212,11 @@ mod tests {
                 let n = counted.fetch_add(1, Ordering::SeqCst);
                 Box::pin(async move { if n < 3 { Err("listen tcp: in use".into()) } else { Ok(()) } })
             }),
+            stop: |_| Box::pin(async {}),
         };
-        let keeper = Keeper::new(recipe, host.clone());
-        keeper.start("instance".into()).await;
+        let first = Fresh::make(recipe, &host).unwrap();
+        let keeper = Keeper::new(first.recipe.clone(), host.clone(), Arc::default());
+        keeper.start(first).await;
         assert!(keeper.watch().borrow().is_none());
         let status = &host.board().components()[0];
         assert_eq!(status.state, State::Recoverable);

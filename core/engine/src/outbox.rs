@@ -16,8 +16,8 @@ pub(crate) struct Outbox {
     outlets: Outlets,
     /// One a signal: those that come in stand first.
     nodes: Vec<Arc<Node>>,
-    /// Makes reading what is held and writing it down one step.
-    held: Mutex<()>,
+    /// What of the ledger's "held" is this outbox's: beside it may stand that of the instance that it replaces.
+    held: Mutex<Held>,
 }
 
 impl Outbox {
@@ -49,10 +49,23 @@ impl Outbox {
     /// Writes down what the instance in service holds; `None` when there is none.
     pub(crate) fn book_held(&self, processor: Option<&dyn Processor>) {
         let Some(node) = self.line(None) else { return };
-        let _one_step = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut booked = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let held = processor.map(held).unwrap_or_default();
-        node.held_items.set(held.items);
-        node.held_bytes.set(held.bytes);
+        node.held_items.add(held.items);
+        node.held_bytes.add(held.bytes);
+        node.held_items.sub(booked.items);
+        node.held_bytes.sub(booked.bytes);
+        *booked = held;
+    }
+
+    /// What is written down as held.
+    pub(crate) fn booked(&self) -> Held {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything leads where these outlets do from now on.
+    pub(crate) fn turn(&self, outlets: &Outlets) {
+        self.outlets.turn(outlets);
     }
 
     /// Sends, in order. What no pipeline takes is dropped and counted.

@@ -7,9 +7,10 @@ use streamgauge_component::{
     AnyConfig, ConfigType, ConnectorFactory, ExporterFactory, ExtensionFactory, ProcessorFactory,
     ReceiverFactory, Signal,
 };
-use streamgauge_config::{ComponentId, Components, Config, Diagnostics};
+use streamgauge_config::{ComponentId, Components, Config, Diagnostics, Section};
 
 use crate::distribution::Distribution;
+use crate::settings::ServiceSettings;
 
 /// Every component that a pipeline or `service.extensions` names, with its configuration.
 pub struct Plan {
@@ -19,6 +20,7 @@ pub struct Plan {
     pub(crate) connectors: Vec<Planned<ConnectorFactory>>,
     pub(crate) exporters: Vec<Planned<ExporterFactory>>,
     pub(crate) pipelines: Vec<Pipeline>,
+    settings: ServiceSettings,
 }
 
 /// A component to be made.
@@ -26,6 +28,7 @@ pub(crate) struct Planned<F: 'static> {
     pub(crate) id: Arc<str>,
     pub(crate) factory: &'static F,
     pub(crate) config: AnyConfig,
+    pub(crate) section: Section,
 }
 
 /// A pipeline's members, by id.
@@ -49,6 +52,10 @@ impl Plan {
         let extensions: BTreeSet<Arc<str>> = ids(&config.service.extensions).into_iter().collect();
 
         let mut errors = Diagnostics::default();
+        let settings = config.service.settings.read().unwrap_or_else(|found| {
+            errors.extend(found);
+            ServiceSettings::default()
+        });
         let plan = Plan {
             extensions: used(
                 &config.extensions,
@@ -86,8 +93,14 @@ impl Plan {
                 &mut errors,
             ),
             pipelines,
+            settings,
         };
         if errors.has_errors() { Err(errors) } else { Ok(plan) }
+    }
+
+    /// The settings of `service` about running.
+    pub fn settings(&self) -> &ServiceSettings {
+        &self.settings
     }
 }
 
@@ -125,7 +138,8 @@ fn used<F>(
             Ok(read) => {
                 let id: Arc<str> = component.id.to_string().into();
                 if used.contains(&id) {
-                    planned.push(Planned { id, factory, config: read });
+                    let section = component.section.clone();
+                    planned.push(Planned { id, factory, config: read, section });
                 }
             }
             Err(found) => errors.extend(found),

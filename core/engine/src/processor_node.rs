@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::backoff::Backoff;
 use crate::outbox::{self, Outbox};
+use crate::supervisor::Supervisor;
 
 /// Makes a fresh instance.
 pub(crate) type Make = Box<dyn Fn() -> Result<Arc<dyn Processor>, ComponentError> + Send + Sync>;
@@ -24,6 +25,7 @@ pub(crate) struct ProcessorNode {
     instance: ArcSwapOption<Instance>,
     make: Make,
     outbox: Arc<Outbox>,
+    supervisor: Arc<Supervisor>,
     wake_at: Mutex<Option<Instant>>,
     wake_moved: Notify,
     fell: Notify,
@@ -45,6 +47,7 @@ impl ProcessorNode {
         outlets: Outlets,
         host: Host,
         nodes: Vec<Arc<Node>>,
+        supervisor: Arc<Supervisor>,
     ) -> Result<Arc<Self>, ComponentError> {
         let first = make()?;
         host.report(State::Ok, None);
@@ -53,6 +56,7 @@ impl ProcessorNode {
             instance: ArcSwapOption::from_pointee(Instance { processor: first, outbox: outbox.clone() }),
             make,
             outbox,
+            supervisor,
             wake_at: Mutex::new(None),
             wake_moved: Notify::new(),
             fell: Notify::new(),
@@ -71,13 +75,25 @@ impl ProcessorNode {
         let _nothing_under_way = self.outbox.room.acquire_many(outbox::UNDER_WAY).await;
     }
 
-    /// Ends the node's tasks and drops the instance. After [`ProcessorNode::flush`].
+    /// Its outlets lead where these do from now on; the instance stays.
+    pub(crate) fn turn(&self, outlets: &Outlets) {
+        self.outbox.turn(outlets);
+    }
+
+    /// Ends the node's tasks. After [`ProcessorNode::flush`]: whoever still has a way to it finds the instance that sends on
+    /// at once.
     pub(crate) fn stop(&self) {
         for task in lock(&self.tasks).drain(..) {
             task.abort();
         }
-        self.instance.store(None);
-        self.outbox.host.report(State::Stopped, None);
+    }
+
+    pub(crate) fn id(&self) -> &Arc<str> {
+        self.outbox.host.id()
+    }
+
+    pub(crate) fn host(&self) -> &Host {
+        &self.outbox.host
     }
 
     /// One call outside of `consume`.
@@ -98,7 +114,7 @@ impl ProcessorNode {
         let outbox = &self.outbox;
         let processor = &*instance.processor;
         let signal = incoming.map(|(signal, _)| signal);
-        let before = outbox.line(None).map_or(0, |node| node.held_items.get());
+        let before = outbox.booked().items;
         let mut out = Out::new(outbox.host.clock().now());
         let ended = catch_unwind(AssertUnwindSafe(|| call(processor, &mut out)));
         let (batches, wake_at, tally) = out.into_parts();
@@ -138,7 +154,7 @@ impl ProcessorNode {
         tracing::error!(kind = host.kind().as_str(), id = %host.id(), "{text}");
         let current = self.instance.compare_and_swap(fallen, None);
         if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, fallen)) {
-            host.report(State::Recoverable, Some(text));
+            self.supervisor.fell(host, text);
             self.outbox.book_held(None);
             self.fell.notify_one();
         }
@@ -318,7 +334,7 @@ mod tests {
         let out = Outlet::new(registry.edge("logs", &name, "exporter/x", Signal::Logs), sink.clone());
         let outlets = Outlets::new(vec![(Signal::Logs, out)]);
         let make: Make = Box::new(|| Ok(Arc::new(Holding::default())));
-        let node = ProcessorNode::start(make, outlets, host, vec![ledger]).unwrap();
+        let node = ProcessorNode::start(make, outlets, host, vec![ledger], Arc::default()).unwrap();
         let entry = Outlet::new(registry.edge("logs", "receiver/r", &name, Signal::Logs), node.clone());
         Set { entry, sink, node, source: Source::new(), registry }
     }
@@ -409,7 +425,7 @@ mod tests {
         let line = Arc::new(Node::detached("join", Kind::Processor, Signal::Logs));
         let make: Make = Box::new(|| Ok(Arc::new(Joining::default())));
         let outlets = Outlets::new(vec![(Signal::Logs, outlet)]);
-        let node = ProcessorNode::start(make, outlets, host, vec![line]).unwrap();
+        let node = ProcessorNode::start(make, outlets, host, vec![line], Arc::default()).unwrap();
         let source = Source::new();
         node.consume(source.batch(Signal::Logs, vec![1], 9)).await;
         let second = node.consume(source.batch(Signal::Logs, vec![2], 1));

@@ -31,13 +31,19 @@ pub fn plan(yaml: &str) -> Result<Plan, Diagnostics> {
     Plan::read(&config, &DISTRIBUTION)
 }
 
-pub async fn start(yaml: &str) -> Running {
-    let plan = match plan(yaml) {
+pub fn good_plan(yaml: &str) -> Plan {
+    match plan(yaml) {
         Ok(plan) => plan,
         Err(found) => panic!("{}", streamgauge_config::render(&found, streamgauge_config::Style::Plain)),
-    };
-    let host = Host::new(Clock::system(), Arc::default(), Arc::default());
-    Running::start(&plan, host).await.unwrap()
+    }
+}
+
+pub fn host() -> Host {
+    Host::new(Clock::system(), Arc::default(), Arc::default())
+}
+
+pub async fn start(yaml: &str) -> Running {
+    Running::start(&good_plan(yaml), host()).await.unwrap()
 }
 
 const fn description(name: &'static str) -> Description {
@@ -61,17 +67,48 @@ impl ComponentConfig for Nothing {}
 
 static GIVEN: ReceiverFactory = ReceiverFactory {
     description: description("given"),
-    config: ConfigType::of::<Nothing>(),
-    create: |_| Ok(Arc::new(GivenReceiver)),
+    config: ConfigType::of::<GivenConfig>(),
+    create: |create| {
+        let config = create.config::<GivenConfig>()?;
+        match config.broken {
+            Broken::Create => Err("it was told to".into()),
+            broken => Ok(Arc::new(GivenReceiver { broken: broken == Broken::Start })),
+        }
+    },
 };
 
+#[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct GivenConfig {
+    /// Makes another configuration.
+    version: u32,
+    broken: Broken,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Broken {
+    #[default]
+    No,
+    Create,
+    Start,
+}
+
+impl ComponentConfig for GivenConfig {}
+
+/// The outlets of the receiver that was started last.
 static STARTED: LazyLock<Mutex<HashMap<String, Outlets>>> = LazyLock::new(Mutex::default);
 
-struct GivenReceiver;
+struct GivenReceiver {
+    broken: bool,
+}
 
 #[async_trait]
 impl Receiver for GivenReceiver {
     async fn start(&self, host: Host, outlets: Outlets) -> Result<(), ComponentError> {
+        if self.broken {
+            return Err("it was told not to".into());
+        }
         STARTED.lock().unwrap().insert(host.id().to_string(), outlets);
         Ok(())
     }
@@ -136,6 +173,7 @@ struct RecordConfig {
     stall: bool,
     queue_size: usize,
     block: bool,
+    version: u32,
 }
 
 impl ComponentConfig for RecordConfig {}
@@ -152,6 +190,7 @@ pub struct Recorded {
     pub items: usize,
 }
 
+/// The one that was made last.
 pub fn exporter(id: &str) -> Arc<Recorder> {
     RECORDERS.lock().unwrap()[id].clone()
 }
@@ -203,7 +242,7 @@ impl Processor for Pass {
 
 static HOLD: ProcessorFactory = ProcessorFactory {
     description: description("hold"),
-    config: ConfigType::of::<Nothing>(),
+    config: ConfigType::of::<GivenConfig>(),
     create: |_| Ok(Arc::new(Hold::default())),
 };
 
