@@ -9,6 +9,7 @@
 
 mod authentication;
 mod back_pressure;
+mod clients;
 mod collector_file;
 mod demo;
 mod deployment;
