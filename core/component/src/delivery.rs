@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::optional::Optional;
 
+mod breaker;
+
+pub use breaker::BreakerSettings;
+
 /// `retry_on_failure`: what happens when the peer does not take a request now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -256,6 +260,8 @@ pub struct DeliverySettings {
     pub retry: RetrySettings,
     /// The queue.
     pub queue: QueueSettings,
+    /// The circuit breaker.
+    pub breaker: BreakerSettings,
 }
 
 impl Default for DeliverySettings {
@@ -264,6 +270,7 @@ impl Default for DeliverySettings {
             timeout: Duration::from_secs(5),
             retry: RetrySettings::default(),
             queue: QueueSettings::default(),
+            breaker: BreakerSettings::default(),
         }
     }
 }
@@ -275,6 +282,7 @@ impl DeliverySettings {
             timeout: Duration::ZERO,
             retry: RetrySettings { enabled: false, ..RetrySettings::default() },
             queue: QueueSettings::disabled(),
+            breaker: BreakerSettings { enabled: false, ..BreakerSettings::default() },
         }
     }
 }

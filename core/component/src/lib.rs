@@ -42,7 +42,8 @@ pub use budget::{Budget, MemoryBound, MemoryBounds, Pressure};
 pub use clock::{Clock, Now};
 pub use counters::{Edge, Instrument, InstrumentKind, ItemCounter, Node, Registry, edge_name};
 pub use delivery::{
-    BatchSettings, DeliverySettings, Partition, QueueSettings, RetrySettings, Sizer, WhenFull,
+    BatchSettings, BreakerSettings, DeliverySettings, Partition, QueueSettings, RetrySettings, Sizer,
+    WhenFull,
 };
 pub use error::ComponentError;
 pub use exporter::{About, Accepted, ExportError, Exporter, Request};

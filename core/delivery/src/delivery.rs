@@ -9,6 +9,7 @@ use streamgauge_component::{
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use crate::breaker::Breaker;
 use crate::dispatcher::Dispatcher;
 use crate::follower::Follower;
 use crate::load::{Account, Load};
@@ -44,7 +45,7 @@ impl Delivery {
         host: Host,
         node: Arc<Node>,
     ) -> Arc<Delivery> {
-        let DeliverySettings { timeout, retry, queue } = settings;
+        let DeliverySettings { timeout, retry, queue, breaker } = settings;
         let stop = Arc::new(Stop::new());
         let (alive, under_way) = mpsc::channel(1);
         let log = Log::new(signal, &host);
@@ -52,11 +53,15 @@ impl Delivery {
         let waiting = queue
             .enabled
             .then(|| Arc::new(MemoryQueue::new(&queue, signal, &host, stop.clone())) as Arc<dyn Queue>);
+        // With neither a queue nor retries nothing could wait behind it.
+        let breaker =
+            (queue.enabled || retry.enabled).then(|| Breaker::new(&breaker, signal, &host)).flatten();
         let stopping = stop.clone();
         let follower = Follower::nobody();
         let sender = Sender {
             timeout,
             retry,
+            breaker,
             waits_for_instance,
             exporter,
             on_panic,

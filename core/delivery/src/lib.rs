@@ -1,4 +1,4 @@
-//! What stands before an exporter: queue, batching, retry, timeout.
+//! What stands before an exporter: queue, batching, retry, circuit breaker, timeout.
 //!
 //! The way of a batch: [`Delivery`] takes it (or refuses it: the queue is full, the collector is stopping), the
 //! dispatcher joins and splits it if batching is on, and the sender makes attempts until the peer has it or the data is
@@ -8,6 +8,7 @@
 //! This crate knows nothing of wires, configuration files or the graph; it sees an exporter as one attempt.
 
 mod backoff;
+mod breaker;
 mod delivery;
 mod dispatcher;
 mod follower;

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::backoff::Backoff;
+use crate::breaker::{Breaker, Pass};
 use crate::follower::Follower;
 use crate::load::Load;
 use crate::sampler::Sampler;
@@ -26,6 +27,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
 pub(crate) struct Sender {
     pub(crate) timeout: Duration,
     pub(crate) retry: RetrySettings,
+    pub(crate) breaker: Option<Breaker>,
     /// Whether a load waits while there is no instance. Without a queue its sender is told instead.
     pub(crate) waits_for_instance: bool,
     pub(crate) exporter: watch::Receiver<Option<Arc<dyn Exporter>>>,
@@ -116,19 +118,29 @@ impl Sender {
 
     /// `fell` is when an instance first panicked with this load in hand.
     async fn send(&self, request: Request, fell: Option<Instant>) -> Result<Accepted, Failure> {
-        let started = Instant::now();
+        // The time for retries runs from the first attempt. A sender that waits for the answer cannot wait longer.
+        let mut started = (!self.waits_for_instance).then(Instant::now);
+        let mut last = None;
         let mut backoff = Backoff::new(&self.retry);
         loop {
-            let exporter = tokio::select! {
+            let ready = async {
+                let pass = self.pass(started, last.as_deref()).await?;
+                Ok((pass, self.instance(fell).await?))
+            };
+            let (pass, exporter) = tokio::select! {
                 biased;
-                exporter = self.instance(fell) => exporter.map_err(Failure::Ended)?,
+                ready = ready => ready.map_err(Failure::Ended)?,
                 () = self.follower.named() => return Err(Failure::Moved),
             };
             if self.stop.is_over() {
                 return Err(Failure::Ended(Outcome::retry(Reason::Stopping)));
             }
+            let began = *started.get_or_insert_with(Instant::now);
             let error = match self.attempt(&*exporter, &request).await {
                 Ok(accepted) => {
+                    if let Some(pass) = pass {
+                        pass.answered();
+                    }
                     self.well();
                     return Ok(accepted);
                 }
@@ -139,6 +151,9 @@ impl Sender {
                 }
                 Err(Attempt::Failed(error)) => error,
             };
+            if let Some(pass) = pass {
+                if is_down(&error) { pass.failed() } else { pass.answered() }
+            }
             let text = error.to_string();
             let asked = match error {
                 ExportError::Permanent { about: About::Content, .. } => return Err(Failure::Content(text)),
@@ -151,7 +166,7 @@ impl Sender {
             self.unwell(&text);
             let own = backoff.next(self.host.random().next());
             let wait = own.max(asked.unwrap_or_default()).min(LONGEST_WAIT);
-            if !self.retry.enabled || self.is_over(started.elapsed() + wait) {
+            if !self.retry.enabled || self.is_over(began.elapsed() + wait) {
                 return Err(Failure::Ended(exhausted(&text, Some(wait))));
             }
             let next = Instant::now() + wait;
@@ -162,6 +177,23 @@ impl Sender {
                 () = self.stop.comes_before(next) => return Err(Failure::Ended(stopping(&text))),
                 () = sleep_until(next) => {}
             }
+            last = Some(text);
+        }
+    }
+
+    /// Waits while the circuit is open: no longer than the time for retries, once that runs, and than the stop leaves.
+    async fn pass(&self, since: Option<Instant>, last: Option<&str>) -> Result<Option<Pass<'_>>, Outcome> {
+        let Some(breaker) = &self.breaker else { return Ok(None) };
+        let limit = self.retry.max_elapsed_time;
+        let patience = match since {
+            Some(since) if !limit.is_zero() => limit.saturating_sub(since.elapsed()).min(LONGEST_WAIT),
+            _ => LONGEST_WAIT,
+        };
+        tokio::select! {
+            biased;
+            pass = breaker.pass() => Ok(Some(pass)),
+            () = self.stop.passed() => Err(Outcome::retry(Reason::Stopping)),
+            () = sleep(patience) => Err(exhausted(last.unwrap_or("the circuit is open"), None)),
         }
     }
 
@@ -267,7 +299,9 @@ impl Sender {
 
     fn unwell(&self, why: &str) {
         self.log.troubled.store(true, Ordering::Relaxed);
-        self.host.report(State::Recoverable, Some(why.to_owned()));
+        let open = self.breaker.as_ref().is_some_and(Breaker::is_open);
+        let why = if open { format!("circuit open: {why}") } else { why.to_owned() };
+        self.host.report(State::Recoverable, Some(why));
     }
 
     fn well(&self) {
@@ -275,6 +309,14 @@ impl Sender {
             self.host.report(State::Ok, None);
         }
     }
+}
+
+/// Nobody was there, or somebody who could not say when to come back.
+fn is_down(error: &ExportError) -> bool {
+    matches!(
+        error,
+        ExportError::Retryable { answered: false, .. } | ExportError::Retryable { after: None, .. }
+    )
 }
 
 fn halve(load: Load, left: &mut Vec<Load>) {

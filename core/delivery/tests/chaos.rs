@@ -38,6 +38,8 @@ async fn run(random: &Random, seed: u64) {
     let mut settings = settings();
     let sizer = [Sizer::Requests, Sizer::Items, Sizer::Bytes][below(3)];
     settings.retry.enabled = below(4) > 0;
+    settings.breaker.enabled = below(4) > 0;
+    settings.breaker.failures = 1 + below(6) as u32;
     settings.queue = QueueSettings {
         enabled: below(5) > 0,
         num_consumers: 1 + below(4),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use streamgauge_component::{
-    AuthSettings, ComponentConfig, DeliverySettings, Optional, QueueSettings, RetrySettings,
+    AuthSettings, BreakerSettings, ComponentConfig, DeliverySettings, Optional, QueueSettings, RetrySettings,
 };
 use streamgauge_config::Secret;
 use streamgauge_transport::{Compression, Endpoint, KeepaliveClient, TlsClient, header_map};
@@ -48,6 +48,8 @@ pub struct OtlpGrpcConfig {
     pub sending_queue: QueueSettings,
     /// What happens when the server does not take a request now.
     pub retry_on_failure: RetrySettings,
+    /// Spares a peer that is down.
+    pub circuit_breaker: BreakerSettings,
 }
 
 /// `balancer_name`.
@@ -78,6 +80,7 @@ impl Default for OtlpGrpcConfig {
             write_buffer_size: 512 << 10,
             sending_queue: delivery.queue,
             retry_on_failure: delivery.retry,
+            circuit_breaker: delivery.breaker,
         }
     }
 }
@@ -89,6 +92,7 @@ impl OtlpGrpcConfig {
             timeout: self.timeout,
             retry: self.retry_on_failure.clone(),
             queue: self.sending_queue.clone(),
+            breaker: self.circuit_breaker.clone(),
         }
     }
 
@@ -129,6 +133,10 @@ impl ComponentConfig for OtlpGrpcConfig {
             .problems()
             .into_iter()
             .for_each(|(k, text)| at(&format!("retry_on_failure::{k}"), text));
+        self.circuit_breaker
+            .problems()
+            .into_iter()
+            .for_each(|(k, text)| at(&format!("circuit_breaker::{k}"), text));
         found
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use streamgauge_component::{
-    AuthSettings, ComponentConfig, DeliverySettings, QueueSettings, RetrySettings, Signal,
+    AuthSettings, BreakerSettings, ComponentConfig, DeliverySettings, QueueSettings, RetrySettings, Signal,
 };
 use streamgauge_config::Secret;
 use streamgauge_transport::{Compression, Endpoint, TlsClient, header_map, http_path};
@@ -53,6 +53,8 @@ pub struct OtlpHttpConfig {
     pub sending_queue: QueueSettings,
     /// What happens when the server does not take a request now.
     pub retry_on_failure: RetrySettings,
+    /// Spares a peer that is down.
+    pub circuit_breaker: BreakerSettings,
 }
 
 /// `encoding`.
@@ -104,6 +106,7 @@ impl Default for OtlpHttpConfig {
             write_buffer_size: 512 << 10,
             sending_queue: delivery.queue,
             retry_on_failure: delivery.retry,
+            circuit_breaker: delivery.breaker,
         }
     }
 }
@@ -115,6 +118,7 @@ impl OtlpHttpConfig {
             timeout: self.timeout,
             retry: self.retry_on_failure.clone(),
             queue: self.sending_queue.clone(),
+            breaker: self.circuit_breaker.clone(),
         }
     }
 
@@ -186,6 +190,10 @@ impl ComponentConfig for OtlpHttpConfig {
             .problems()
             .into_iter()
             .for_each(|(k, text)| at(&format!("retry_on_failure::{k}"), text));
+        self.circuit_breaker
+            .problems()
+            .into_iter()
+            .for_each(|(k, text)| at(&format!("circuit_breaker::{k}"), text));
         found
     }
 }

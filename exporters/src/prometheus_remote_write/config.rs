@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use streamgauge_component::{
-    AuthSettings, ComponentConfig, DeliverySettings, Optional, QueueSettings, RetrySettings,
+    AuthSettings, BreakerSettings, ComponentConfig, DeliverySettings, Optional, QueueSettings, RetrySettings,
 };
 use streamgauge_config::Secret;
 use streamgauge_prometheus::{Namer, ResourceLabels, Settings, Strategy};
@@ -52,6 +52,8 @@ pub struct RemoteWriteConfig {
     pub remote_write_queue: RemoteWriteQueue,
     /// What happens when the receiver does not take a request now.
     pub retry_on_failure: RetrySettings,
+    /// Spares a peer that is down.
+    pub circuit_breaker: BreakerSettings,
     /// The most bytes of a message before compression; a single larger series goes alone.
     pub max_batch_size_bytes: usize,
     /// Messages of one request that are under way at the same time; no two hold samples of one series.
@@ -223,6 +225,10 @@ impl Default for RemoteWriteConfig {
                 initial_interval: Duration::from_millis(50),
                 ..RetrySettings::default()
             },
+            circuit_breaker: BreakerSettings {
+                open_for: Duration::from_secs(1),
+                ..BreakerSettings::default()
+            },
             max_batch_size_bytes: 3_000_000,
             max_batch_request_parallelism: None,
             protobuf_message: None,
@@ -252,6 +258,7 @@ impl RemoteWriteConfig {
                 num_consumers: 1,
                 ..QueueSettings::default()
             },
+            breaker: self.circuit_breaker.clone(),
         }
     }
 
@@ -365,6 +372,10 @@ impl ComponentConfig for RemoteWriteConfig {
             .problems()
             .into_iter()
             .for_each(|(key, text)| at(&format!("retry_on_failure::{key}"), text));
+        self.circuit_breaker
+            .problems()
+            .into_iter()
+            .for_each(|(key, text)| at(&format!("circuit_breaker::{key}"), text));
         if self.max_batch_size_bytes == 0 {
             at("max_batch_size_bytes", "max_batch_byte_size must be greater than 0".to_owned());
         }
