@@ -16,5 +16,6 @@ mod deployment;
 mod main_job;
 mod otlp_json;
 mod own_lag;
+mod poison;
 mod ready_configs;
 mod support;

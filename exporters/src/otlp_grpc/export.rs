@@ -94,14 +94,15 @@ impl Exporter for OtlpGrpc {
     }
 }
 
-/// What a refusal asks for. "Message too large" comes as `RESOURCE_EXHAUSTED` without a delay: smaller requests pass.
+/// What a refusal asks for. "Message too large" comes as `RESOURCE_EXHAUSTED` without a delay: smaller requests pass. What
+/// cannot be decoded is `INTERNAL` for every gRPC server, so that may be about one request of several too.
 fn refusal(status: &Status) -> ExportError {
     let message = format!("rpc error: code = {} desc = {}", status.code, status.message);
     if status.is_retryable() {
         return ExportError::busy(status.retry_after, message);
     }
     match status.code {
-        Code::InvalidArgument | Code::ResourceExhausted => ExportError::content(message),
+        Code::InvalidArgument | Code::ResourceExhausted | Code::Internal => ExportError::content(message),
         _ => ExportError::peer(message),
     }
 }

@@ -78,6 +78,7 @@ async fn every_code_is_retried_or_not_as_otlp_says() {
         (7, About::Peer),
         (8, About::Content),
         (12, About::Peer),
+        (13, About::Content),
         (16, About::Peer),
     ] {
         sink.next(Reply::status(code));

@@ -1,6 +1,7 @@
 //! The receiver with real clients before it and the test kit's sink behind it.
 
 mod json;
+mod odd;
 mod waiting;
 
 use std::sync::Arc;
