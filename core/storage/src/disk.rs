@@ -13,7 +13,7 @@ use crate::error::StorageError;
 const MOST_SLICES: usize = 1024;
 
 /// How durable, and in tests how faulty.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Disk {
     /// Whether `sync` does anything.
     pub(crate) fsync: bool,
@@ -41,7 +41,11 @@ impl Call {
 
 impl Disk {
     pub(crate) fn new(fsync: bool) -> Self {
-        Disk { fsync, ..Disk::default() }
+        Disk {
+            fsync,
+            #[cfg(test)]
+            faults: Faults::default(),
+        }
     }
 
     /// A file that only this user reads: telemetry is nobody else's business.

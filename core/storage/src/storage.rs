@@ -142,7 +142,8 @@ impl Storage {
     /// The same directory with another quota and durability.
     #[must_use]
     pub fn with(&self, settings: Settings) -> Storage {
-        let disk = Disk { fsync: settings.fsync, ..self.disk.clone() };
+        let mut disk = self.disk.clone();
+        disk.fsync = settings.fsync;
         Storage { directory: self.directory.clone(), settings, disk }
     }
 
