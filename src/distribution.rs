@@ -40,6 +40,7 @@ pub static DISTRIBUTION: Distribution = Distribution {
     extensions: &[
         &extensions::basicauth::FACTORY,
         &extensions::bearertokenauth::FACTORY,
+        &extensions::file_storage::FACTORY,
         &extensions::health_check::FACTORY,
     ],
 };

@@ -3,4 +3,5 @@
 pub mod basicauth;
 pub mod bearertokenauth;
 mod constant_time;
+pub mod file_storage;
 pub mod health_check;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use streamgauge_storage::Storage;
 
 use crate::authenticator::Authenticator;
 use crate::error::ComponentError;
@@ -19,6 +20,11 @@ pub trait Extension: Send + Sync {
 
     /// What it offers to others: see [`Host::authenticator`].
     fn authenticator(&self) -> Option<Arc<dyn Authenticator>> {
+        None
+    }
+
+    /// What it offers to others: see [`Host::storage`].
+    fn storage(&self) -> Option<Storage> {
         None
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use streamgauge_pdata::Signal;
+use streamgauge_storage::Storage;
 
 use crate::authenticator::Authenticator;
 use crate::budget::Budget;
@@ -108,12 +109,28 @@ impl Host {
     /// # Errors
     /// When no running extension has this id, or it is none that authenticates.
     pub fn authenticator(&self, id: &str) -> Result<Arc<dyn Authenticator>, ComponentError> {
-        let found = self.process.extensions.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
         let failed = |why: &str| ComponentError(format!("failed to resolve authenticator {id:?}: {why}"));
-        let extension = found.and_then(|weak| weak.upgrade()).ok_or_else(|| {
+        let extension = self.extension(id).ok_or_else(|| {
             failed("authenticator not found: name it under extensions and in service::extensions")
         })?;
         extension.authenticator().ok_or_else(|| failed("requested extension is not an authenticator"))
+    }
+
+    /// The storage that a running extension offers. One whose disk is not well yet runs later: ask again.
+    ///
+    /// # Errors
+    /// When no running extension has this id, or it is none that stores.
+    pub fn storage(&self, id: &str) -> Result<Storage, ComponentError> {
+        let failed = |why: &str| ComponentError(format!("failed to resolve storage {id:?}: {why}"));
+        let extension = self.extension(id).ok_or_else(|| {
+            failed("storage client extension not found: name it under extensions and in service::extensions")
+        })?;
+        extension.storage().ok_or_else(|| failed("requested extension is not a storage extension"))
+    }
+
+    fn extension(&self, id: &str) -> Option<Arc<dyn Extension>> {
+        let all = self.process.extensions.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(id).and_then(Weak::upgrade)
     }
 
     /// Reports this component's state. A change is logged once, a recovery too.

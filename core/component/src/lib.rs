@@ -31,6 +31,7 @@ mod processor;
 mod random;
 mod receiver;
 mod status;
+mod stored;
 mod system_memory;
 #[cfg(feature = "testkit")]
 pub mod testkit;
@@ -61,6 +62,7 @@ pub use processor::{Held, Out, Processor, Tally};
 pub use random::Random;
 pub use receiver::Receiver;
 pub use status::{ComponentStatus, Kind, State, StatusBoard};
+pub use stored::{Unreadable, restored, stored};
 pub use streamgauge_pdata::Signal;
 pub use system_memory::SystemMemory;
 
