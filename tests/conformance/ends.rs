@@ -23,6 +23,11 @@ fn section(entry: &Entry) -> AnyConfig {
     if (entry.kind, entry.about.name) == (Section::Receiver, "otlp") {
         return read(entry, "protocols: {grpc: {endpoint: '127.0.0.1:0'}, http: {endpoint: '127.0.0.1:0'}}");
     }
+    if (entry.kind, entry.about.name) == (Section::Extension, "file_storage") {
+        let directory = std::env::temp_dir().join(format!("conformance-{}", std::process::id()));
+        let section = serde_json::json!({"directory": directory, "create_directory": true});
+        return read(entry, &section.to_string());
+    }
     let endpoint = match entry.kind {
         Section::Exporter => "http://127.0.0.1:1",
         Section::Receiver => "127.0.0.1:1",
@@ -77,6 +82,8 @@ async fn every_extension_starts_and_ends_in_time() {
         let extension = (factory.create)(create).unwrap();
         within(name, "start", extension.start(host)).await.unwrap();
         within(name, "shutdown", extension.shutdown()).await;
+        let stored = std::env::temp_dir().join(format!("conformance-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(stored);
     }
 }
 

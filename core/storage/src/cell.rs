@@ -87,7 +87,10 @@ impl Inner {
 
     fn write(&self, content: &[u8]) -> Result<(), StorageError> {
         let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        create_directory(&self.directory)?;
+        if !self.directory.is_dir() {
+            create_directory(&self.directory)?;
+            self.directory.parent().map_or(Ok(()), |parent| self.disk.sync_directory(parent))?;
+        }
         // No cell's own file begins so.
         let fresh = self.directory.join(format!("~{}", file_name(&self.name)));
         let written = self.replace(&fresh, content);

@@ -81,6 +81,15 @@ impl Journal {
         Ok(journal)
     }
 
+    /// Goes on with the file that is there.
+    pub(crate) fn reuse(disk: &Disk, log: &Path) -> Result<Self, StorageError> {
+        let path = log.join(NAME);
+        let bytes = std::fs::read(&path).map_err(|error| StorageError::from_io("read", &path, &error))?;
+        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let (at, full) = (used.next_multiple_of(ENTRY).max(ENTRY) as u64, bytes.len() as u64);
+        Ok(Journal { file: disk.open(&path, false)?, path, at, full, dirty: false })
+    }
+
     /// Adds to it. A kill after this changes nothing any more, a power cut may until the next sync.
     pub(crate) fn append(&mut self, disk: &Disk, settled: &[Settled]) -> Result<(), StorageError> {
         let bytes: Vec<u8> = settled.iter().flat_map(write).collect();

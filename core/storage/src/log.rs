@@ -176,7 +176,8 @@ impl Log {
         new
     }
 
-    /// Reads from the oldest record on that is not settled.
+    /// Reads from the oldest record on that is not settled. To drop the oldest of a full log, settle what this gives
+    /// until there is room: it comes back by the segment.
     pub fn reader(&self) -> Reader {
         Reader::new(self.shared.clone(), 0)
     }
@@ -184,17 +185,6 @@ impl Log {
     /// Reads what comes after a record.
     pub fn reader_after(&self, id: RecordId) -> Reader {
         Reader::new(self.shared.clone(), id.seq + 1)
-    }
-
-    /// The records of the oldest segment that are not settled: once all of them are, there is room for others.
-    /// Their sizes are not known without reading them; [`RecordId::bytes`] is 0.
-    pub fn oldest(&self) -> Vec<RecordId> {
-        let state = self.shared.lock();
-        let Some(segment) = state.segments.values().find(|segment| segment.left > 0) else {
-            return Vec::new();
-        };
-        let seqs = segment.header.first..segment.next;
-        seqs.filter(|seq| !segment.is_settled(*seq)).map(|seq| RecordId { seq, size: 0 }).collect()
     }
 
     /// The log's numbers.

@@ -1,6 +1,7 @@
 //! Finds what a log's directory holds, and makes it fit to go on. Nothing that is found keeps it from that, but a newer
 //! format and a disk that takes no writes.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use crate::disk::{self, Disk};
 use crate::error::StorageError;
 use crate::format::{FRAME, PAGE, Seal, SegmentHeader, VERSION};
 use crate::journal::{Journal, Settled};
-use crate::log::{Log, Shared};
+use crate::log::{Log, Shared, now};
 use crate::quarantine;
 use crate::segment::{Segment, Slot};
 use crate::state::State;
@@ -29,6 +30,8 @@ pub(crate) struct Opening {
 #[derive(Default)]
 struct Found {
     state: State,
+    /// When records came.
+    since: BTreeMap<u64, u32>,
     /// The last segment, if it can be written on.
     open: Option<Active>,
     last_file: u32,
@@ -38,6 +41,10 @@ struct Found {
 pub(crate) fn open(opening: Opening, claim: Claim) -> Result<Log, StorageError> {
     let Opening { name, directory, disk, quota, segment_bytes } = opening;
     create_directory(&directory)?;
+    // Its name, and that of `logs`, are durable before anything in it is.
+    for parent in directory.ancestors().take(3) {
+        disk.sync_directory(parent)?;
+    }
     let (settled, damaged) = Journal::load(&directory)?;
     if damaged > 0 {
         tracing::warn!(
@@ -52,7 +59,8 @@ pub(crate) fn open(opening: Opening, claim: Claim) -> Result<Log, StorageError> 
         found.add(&name, &directory, &disk, &path)?;
     }
     let next = found.settle(&settled);
-    let Found { mut state, mut open, last_file } = found;
+    let Found { mut state, mut open, last_file, since } = found;
+    since.into_iter().for_each(|(seq, at)| state.ages.push(seq, at));
     state.unsaved.clear();
     let shared = Arc::new(Shared::new(&name, directory, disk, quota, segment_bytes, State::default()));
     // Numbers are never used twice, so a segment goes on only if nothing is missing behind it.
@@ -61,14 +69,20 @@ pub(crate) fn open(opening: Opening, claim: Claim) -> Result<Log, StorageError> 
             open = None;
         }
         if let Some(segment) = state.segments.get(&first) {
-            let seal = Seal { next: segment.next, end, since: 0 };
+            let seal = Seal { next: segment.next, end, since: segment.since };
             write_seal(&shared, &segment.slot, segment.header, seal);
         }
         state.seal(first);
     }
     state.next = next;
     let all = state.settled();
-    let journal = Journal::create(&shared.disk, &shared.directory, &all)?;
+    let journal = match Journal::create(&shared.disk, &shared.directory, &all) {
+        // Where there is no room for a new one the old goes on: what is stored has to get out to make some.
+        Err(full @ StorageError::DiskFull { .. }) => {
+            Journal::reuse(&shared.disk, &shared.directory).map_err(|_| full)?
+        }
+        other => other?,
+    };
     let active_is_whole = |active: &Active| {
         let mut empty = [std::io::IoSlice::new(&[0; FRAME])];
         shared.disk.write(&active.slot.path, &active.slot.file, &mut empty, active.end)
@@ -136,12 +150,12 @@ impl Found {
             return quarantine::take(log, path);
         };
         self.state.allocated += capacity;
-        let mut segment = Segment::empty(slot, header);
+        let mut segment = Segment::empty(slot, header, now());
         match Seal::read(&page, header.salt).filter(|seal| seal.next >= header.first && seal.end >= PAGE) {
             Some(seal) => {
                 segment.grow(seal.next, seal.end);
-                segment.sealed = true;
-                self.state.ages.push(header.first, seal.since);
+                (segment.sealed, segment.since) = (true, seal.since);
+                self.since.insert(header.first, seal.since);
             }
             None => self.walk(name, log, &mut segment)?,
         }
@@ -153,26 +167,36 @@ impl Found {
     fn walk(&mut self, name: &str, log: &Path, segment: &mut Segment) -> Result<(), StorageError> {
         let (slot, header) = (segment.slot.clone(), segment.header);
         let mut walk = Walk::new(slot.clone(), header.salt, header.first, None);
-        let mut since = None;
+        let mut since: Option<u32> = None;
+        let mut last = None;
         let mut lost = Vec::new();
         let file = slot.path.display();
         loop {
             match walk.step()? {
                 Step::Record { header, .. } => {
                     since.get_or_insert(header.at);
-                    self.state.ages.push(header.seq, header.at);
+                    if last.replace(header.at) != Some(header.at) {
+                        self.since.insert(header.seq, header.at);
+                    }
                     segment.grow(header.seq + 1, walk.at());
                 }
                 Step::Damaged { at, len, lost: seqs } => {
-                    tracing::error!(log = name, %file, at, len, ?seqs, "damaged records were set aside");
-                    quarantine::copy(log, &slot, at, len)?;
                     segment.grow(seqs.end, walk.at());
-                    self.state.counts.damaged_bytes += len;
-                    lost.push(seqs);
+                    match quarantine::copy(log, &slot, at, len) {
+                        Ok(()) => {
+                            tracing::error!(log = name, %file, at, len, ?seqs, "damaged records were set aside");
+                            self.state.counts.damaged_bytes += len;
+                            lost.push(seqs);
+                        }
+                        // The reader comes by, and tries again.
+                        Err(error) => tracing::error!(log = name, %file, %error, "damaged records stay"),
+                    }
                 }
                 Step::Torn { at, len } => {
                     tracing::warn!(log = name, %file, at, len, "an unfinished write was cut off and set aside");
-                    quarantine::copy(log, &slot, at, len)?;
+                    if let Err(error) = quarantine::copy(log, &slot, at, len) {
+                        tracing::error!(log = name, %file, %error, "it could not be set aside");
+                    }
                     self.state.counts.torn_tails += 1;
                     break;
                 }
@@ -181,7 +205,8 @@ impl Found {
         }
         let lost = lost.into_iter().flatten().filter(|seq| segment.settle(*seq, 0)).count();
         self.state.counts.damaged_records += lost as u64;
-        let (end, since) = (segment.end, since.unwrap_or(0));
+        segment.since = since.unwrap_or(segment.since);
+        let (end, since) = (segment.end, segment.since);
         let active = Active { slot, header, end, since };
         if self.open.as_ref().is_none_or(|open| open.header.first < header.first) {
             self.open = Some(active);

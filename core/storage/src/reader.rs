@@ -26,7 +26,7 @@ pub struct Record {
 /// Gives a log's records that are not settled, in order. It can be one of several.
 pub struct Reader {
     shared: Arc<Shared>,
-    /// The number of the next record.
+    /// The number of the next record behind those that are ready.
     next: u64,
     ready: VecDeque<Record>,
     place: Option<Place>,
@@ -77,28 +77,22 @@ impl Reader {
     /// When the disk cannot be read. A further call tries again.
     pub async fn try_next(&mut self) -> Result<Option<Record>, StorageError> {
         if let Some(record) = self.ready.pop_front() {
-            self.next = record.id.seq + 1;
             return Ok(Some(record));
         }
         // Nothing of `self` changes before the blocking part has ended, but for `place`, which only saves a walk.
         let (shared, place, next) = (self.shared.clone(), self.place.take(), self.next);
         let filled = tokio::task::spawn_blocking(move || fill(&shared, place, next)).await;
-        let (place, ready) = filled.map_err(|_| self.shared.closed())??;
-        (self.place, self.ready) = (place, ready);
-        let record = self.ready.pop_front();
-        if let Some(record) = &record {
-            self.next = record.id.seq + 1;
-        }
-        Ok(record)
+        (self.place, self.ready, self.next) = filled.map_err(|_| self.shared.closed())??;
+        Ok(self.ready.pop_front())
     }
 }
 
-/// Reads up to a chunk of records from number `next` on. None of them is settled.
+/// Reads up to a chunk of records from number `next` on. None of them is settled. Returns where the next are.
 fn fill(
     shared: &Shared,
     mut place: Option<Place>,
     mut next: u64,
-) -> Result<(Option<Place>, VecDeque<Record>), StorageError> {
+) -> Result<(Option<Place>, VecDeque<Record>, u64), StorageError> {
     while let Some(view) = view(shared, next) {
         let mut at = match place.take().filter(|place| place.salt == view.salt && place.walk.expected <= next)
         {
@@ -122,11 +116,11 @@ fn fill(
         }
         next = if complete { view.next } else { at.walk.expected };
         if !found.is_empty() {
-            return Ok((Some(at), found));
+            return Ok((Some(at), found, next));
         }
         place = Some(at);
     }
-    Ok((place, VecDeque::new()))
+    Ok((place, VecDeque::new(), next))
 }
 
 /// The segment that has the record, or else the next.

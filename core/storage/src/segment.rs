@@ -25,6 +25,8 @@ pub(crate) struct Segment {
     pub(crate) next: u64,
     /// Where the durable frames end.
     pub(crate) end: u64,
+    /// When its first record came, seconds since the Unix epoch.
+    pub(crate) since: u32,
     /// Nothing more is written to it.
     pub(crate) sealed: bool,
     /// Records that are not settled.
@@ -36,10 +38,10 @@ pub(crate) struct Segment {
 
 impl Segment {
     /// A use without records.
-    pub(crate) fn empty(slot: Slot, header: SegmentHeader) -> Self {
+    pub(crate) fn empty(slot: Slot, header: SegmentHeader, since: u32) -> Self {
         let first = header.first;
         let settled = Bits::default();
-        Segment { slot, header, next: first, end: PAGE, sealed: false, left: 0, bytes: 0, settled }
+        Segment { slot, header, next: first, end: PAGE, since, sealed: false, left: 0, bytes: 0, settled }
     }
 
     /// More durable records.

@@ -57,7 +57,7 @@ pub(crate) struct State {
 }
 
 /// Files that wait to be used again; further ones are deleted.
-const SPARES: usize = 2;
+const SPARES: usize = 4;
 
 impl State {
     /// Settles a record; whether it was there.

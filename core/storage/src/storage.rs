@@ -97,6 +97,10 @@ impl Storage {
         let root = &settings.directory;
         if settings.create_directory {
             create_directory(root)?;
+            // As far as its parents let themselves be opened.
+            for parent in root.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
+                let _ = Disk::new(settings.fsync).sync_directory(parent);
+            }
         }
         if !root.is_dir() {
             return Err(match std::fs::metadata(root) {

@@ -47,6 +47,7 @@ impl Writer {
     pub(crate) fn run(mut self) {
         let mut synced = Instant::now();
         loop {
+            self.remove_surplus();
             let (mut appends, closing) = self.wait(synced);
             self.save_settled();
             self.unblock(&mut appends);
@@ -59,7 +60,6 @@ impl Writer {
                 self.sync_settled();
                 synced = Instant::now();
             }
-            self.remove_surplus();
         }
         self.sync_settled();
     }
@@ -220,9 +220,10 @@ impl Writer {
             self.shared.lock().spares.push(slot);
             return Err(error);
         }
-        let segment = Segment::empty(slot.clone(), header);
+        let since = now();
+        let segment = Segment::empty(slot.clone(), header, since);
         self.shared.lock().segments.insert(self.next, segment);
-        self.active = Some(Active { slot, header, end: PAGE, since: now() });
+        self.active = Some(Active { slot, header, end: PAGE, since });
         Ok(())
     }
 

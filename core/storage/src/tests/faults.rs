@@ -72,6 +72,26 @@ async fn a_settlement_that_cannot_be_written_down_brings_its_record_again_and_lo
     assert_eq!(numbers(&mut log.reader()).await, (0..10).collect::<Vec<_>>());
 }
 
+#[tokio::test]
+async fn a_log_opens_on_a_full_disk_so_that_what_it_holds_can_get_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let (storage, log) = log(dir.path()).await;
+    let mut ids = Vec::new();
+    for number in 0..10 {
+        ids.push(log.append(payload(number, 100)).await.unwrap());
+    }
+    log.settle(ids[0]);
+    log.close().await;
+    drop(log);
+    storage.faults().set(Some((Call::Allocate, Errno::NOSPC)));
+    for settled in 1..3 {
+        let log = storage.log("queue", None).await.unwrap();
+        assert_eq!(numbers(&mut log.reader()).await, (settled..10).collect::<Vec<_>>());
+        log.settle(ids[settled as usize]);
+        log.close().await;
+    }
+}
+
 /// A real file system without space: only root can mount one, elsewhere the faults above stand for it.
 #[tokio::test]
 async fn a_file_system_without_space_refuses_at_the_allocation_and_reads_on() {
@@ -96,7 +116,7 @@ async fn a_file_system_without_space_refuses_at_the_allocation_and_reads_on() {
         assert!(matches!(error, StorageError::DiskFull { .. }), "{error}");
         assert!(held > 30, "{held}");
         assert_eq!(numbers(&mut log.reader()).await, (0..held).collect::<Vec<_>>());
-        log.oldest().into_iter().for_each(|id| assert!(log.settle(id)));
+        settle_oldest(&log, 10).await;
         log.append(payload(held, 9_000)).await.unwrap();
         log.close().await;
     }

@@ -46,6 +46,14 @@ async fn numbers(reader: &mut Reader) -> Vec<u64> {
     all
 }
 
+/// As `when_full: drop_oldest` makes room.
+async fn settle_oldest(log: &Log, many: usize) {
+    let mut oldest = log.reader();
+    for _ in 0..many {
+        assert!(log.settle(oldest.try_next().await.unwrap().unwrap().id));
+    }
+}
+
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().flatten() {
@@ -106,14 +114,14 @@ async fn settled_segments_are_used_again_and_disk_use_stays_within_the_quota() {
         log.settle(id);
     }
     let stats = log.stats();
-    assert!(stats.allocated <= 4 * (64 << 10), "{stats:?}");
+    assert!(stats.allocated <= 6 * (64 << 10), "{stats:?}");
     let on_disk: u64 = std::fs::read_dir(dir.path().join("logs/queue"))
         .unwrap()
         .flatten()
         .filter(|file| file.path().extension().is_some_and(|e| e == "seg"))
         .map(|file| file.metadata().unwrap().len())
         .sum();
-    assert!(on_disk <= stats.quota && on_disk <= 4 * (64 << 10), "{on_disk}");
+    assert!(on_disk <= stats.quota && on_disk <= 6 * (64 << 10), "{on_disk}");
 }
 
 #[tokio::test]
@@ -138,7 +146,7 @@ async fn a_full_log_refuses_or_lets_wait_in_order_until_a_segment_is_free() {
     let making_room = async {
         for _ in 0..3 {
             tokio::task::yield_now().await;
-            log.oldest().into_iter().for_each(|id| assert!(log.settle(id)));
+            settle_oldest(&log, 10).await;
         }
     };
     let (done, ()) = tokio::join!(waiting, making_room);
