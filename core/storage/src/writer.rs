@@ -94,7 +94,7 @@ impl Writer {
         let released = self.shared.lock().released;
         if self.blocked.is_empty() {
             self.tried = released;
-        } else if self.tried != released {
+        } else if self.tried != released || self.is_idle() {
             self.tried = released;
             self.blocked.append(appends);
             *appends = std::mem::take(&mut self.blocked);
@@ -205,10 +205,7 @@ impl Writer {
 
     /// Makes room for a record of this size.
     fn next_segment(&mut self, need: u64) -> Result<(), StorageError> {
-        let idle = self.active.as_ref().is_some_and(|active| {
-            self.shared.lock().segments.get(&active.header.first).is_some_and(|segment| segment.left == 0)
-        });
-        if idle {
+        if self.is_idle() {
             self.seal(); // its file is free
         }
         let slot = self.slot(need)?;
@@ -225,6 +222,13 @@ impl Writer {
         self.shared.lock().segments.insert(self.next, segment);
         self.active = Some(Active { slot, header, end: PAGE, since });
         Ok(())
+    }
+
+    /// Whether nothing in the active segment is needed any more.
+    fn is_idle(&self) -> bool {
+        self.active.as_ref().is_some_and(|active| {
+            self.shared.lock().segments.get(&active.header.first).is_some_and(|segment| segment.left == 0)
+        })
     }
 
     /// A file to write into: a spare one, or a new one within the quota.

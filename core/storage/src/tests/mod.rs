@@ -165,3 +165,21 @@ async fn a_record_above_the_quota_is_refused_for_good_and_one_above_a_segment_is
     log.append(payload(1, 2 << 20)).await.unwrap();
     assert_eq!(numbers(&mut log.reader()).await, [1]);
 }
+
+#[tokio::test]
+async fn whoever_waits_for_the_room_of_the_last_record_gets_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = Storage::open(settings(dir.path())).await.unwrap();
+    let log = storage.log("queue", Some(256 << 10)).await.unwrap();
+    let first = log.append(payload(0, 200_000)).await.unwrap();
+    let settling = async {
+        // The writer has seen the other.
+        while !log.shared.lock().pending.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        log.settle(first);
+    };
+    let (second, ()) = tokio::join!(log.append_when_room(payload(1, 200_000)), settling);
+    second.unwrap();
+    assert_eq!(numbers(&mut log.reader()).await, [1]);
+}
