@@ -53,7 +53,7 @@ pub(crate) async fn text(endpoint: &str) -> String {
         None
     };
     let db = target.db;
-    let monitor = Monitor::new(target, tls, None);
+    let monitor = Monitor::new(target, tls.map(|tls| tls.get()), None);
     match look(&monitor, db, Instant::now() + PATIENCE).await {
         Ok(look) => show(&address, &look),
         Err(why) => unreachable(&address, &why),

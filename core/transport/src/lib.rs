@@ -37,17 +37,15 @@ pub use partial::PartialSuccess;
 pub use payload::Payload;
 pub use retry_after::retry_after;
 pub use server::{
-    ALPN, BindError, Denied, Encoding, GRPC_MESSAGE_LIMIT, HTTP_BODY_LIMIT, Handler, Listener, Protocol,
-    Reply, Request, Server, ServerOptions,
+    ALPN, Address, BindError, Denied, Encoding, GRPC_MESSAGE_LIMIT, HTTP_BODY_LIMIT, Handler, Listener,
+    Protocol, Reply, Request, Server, ServerOptions, Timeouts,
 };
 pub use settings::{
-    KeepaliveClient, KeepaliveServer, KeepaliveServerParameters, TlsClient, TlsServer, TlsVersion,
+    Cors, KeepaliveClient, KeepaliveEnforcement, KeepaliveServer, KeepaliveServerParameters, TlsClient,
+    TlsServer, TlsVersion,
 };
 pub use status::Status;
-pub use tls::TlsError;
-
-/// What [`TlsServer::load`] gives and [`ServerOptions`] takes.
-pub use rustls::ServerConfig as TlsServerConfig;
+pub use tls::{ClientTls, ServerTls, TlsError};
 
 /// Re-exported so that components name the same version.
 pub use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};

@@ -45,6 +45,10 @@ pub struct TlsClient {
     pub min_version: Option<TlsVersion>,
     /// The highest version of TLS to speak; without it 1.3.
     pub max_version: Option<TlsVersion>,
+    /// How often the files are looked at; they are read again when they have changed. Without it every second.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "Option<String>")]
+    pub reload_interval: Option<Duration>,
 }
 
 /// `tls` of a server.
@@ -61,10 +65,30 @@ pub struct TlsServer {
     pub key_pem: Option<Secret>,
     /// PEM file of the authorities that clients' certificates must come from. With it, clients must show one.
     pub client_ca_file: Option<String>,
+    /// Accepted for files of the Collector: the file is always read again when it has changed.
+    pub client_ca_file_reload: bool,
     /// The lowest version of TLS to speak: `1.2` (the default) or `1.3`.
     pub min_version: Option<TlsVersion>,
     /// The highest version of TLS to speak; without it 1.3.
     pub max_version: Option<TlsVersion>,
+    /// How often the files are looked at; they are read again when they have changed. Without it every second.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "Option<String>")]
+    pub reload_interval: Option<Duration>,
+}
+
+/// `cors` of an HTTP server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cors {
+    /// Origins of web pages that may send, such as `https://app.example`; `*` in one stands for any text.
+    pub allowed_origins: Vec<String>,
+    /// Headers that their requests may carry beside the usual ones; `*` is all.
+    pub allowed_headers: Vec<String>,
+    /// Headers of answers that the pages may read.
+    pub exposed_headers: Vec<String>,
+    /// Seconds for which a browser need not ask again; 0 says nothing about it.
+    pub max_age: u32,
 }
 
 /// `keepalive` of a gRPC client. Off when it is not named.
@@ -95,12 +119,30 @@ impl Default for KeepaliveClient {
 pub struct KeepaliveServer {
     /// What the server does to keep connections alive, and when it ends them.
     pub server_parameters: KeepaliveServerParameters,
+    /// Accepted for files of the Collector, without effect: clients are not punished for their pings.
+    pub enforcement_policy: KeepaliveEnforcement,
+}
+
+/// `keepalive.enforcement_policy` of a gRPC server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeepaliveEnforcement {
+    /// Accepted, without effect.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "Option<String>")]
+    pub min_time: Option<Duration>,
+    /// Accepted, without effect.
+    pub permit_without_stream: bool,
 }
 
 /// `keepalive.server_parameters` of a gRPC server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct KeepaliveServerParameters {
+    /// Time without a request after which a connection is asked to close; without it never.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "Option<String>")]
+    pub max_connection_idle: Option<Duration>,
     /// Age at which a connection is asked to close, so that clients behind a balancer spread anew; without
     /// it never.
     #[serde(with = "humantime_serde")]
@@ -124,6 +166,7 @@ impl Default for KeepaliveServerParameters {
     fn default() -> Self {
         // The defaults of grpc-go, which the Collector takes over.
         Self {
+            max_connection_idle: None,
             max_connection_age: None,
             max_connection_age_grace: None,
             time: Duration::from_secs(2 * 60 * 60),

@@ -1,7 +1,9 @@
 //! rustls configurations from settings.
 
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
@@ -11,7 +13,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use rustls::{SupportedProtocolVersion, version};
 
-use streamgauge_config::Secret;
+use streamgauge_config::{REREAD_EVERY, Reread, Secret};
 
 use crate::settings::{TlsClient, TlsServer, TlsVersion};
 
@@ -36,6 +38,27 @@ fn error(key: &'static str, message: impl Display) -> TlsError {
     TlsError { key, message: message.to_string() }
 }
 
+/// A client's rustls configuration as its files are now.
+pub type ClientTls = Reread<ClientConfig>;
+/// A server's rustls configuration as its files are now.
+pub type ServerTls = Reread<ServerConfig>;
+
+/// Connections that are there go on with what they began with.
+fn reread<T>(
+    files: [&Option<String>; 3],
+    every: Option<Duration>,
+    make: impl Fn() -> Result<T, TlsError> + Send + Sync + 'static,
+) -> Result<Arc<Reread<T>>, TlsError> {
+    make()?; // once more than needed: for the key at fault
+    let files = files.into_iter().flatten().filter(|file| !file.is_empty()).map(PathBuf::from);
+    let made = Reread::new(files, every.unwrap_or(REREAD_EVERY), move || make().map_err(|e| e.to_string()));
+    made.map(Arc::new).map_err(|why| error("cert_file", why))
+}
+
+fn owned(alpn: &[&str]) -> Vec<Vec<u8>> {
+    alpn.iter().map(|name| name.as_bytes().to_vec()).collect()
+}
+
 impl TlsClient {
     /// The checks that need no file: the key below `tls`, and the message.
     pub fn problems(&self) -> Vec<(&'static str, String)> {
@@ -49,8 +72,15 @@ impl TlsClient {
         pair((&self.cert_file, &self.cert_pem), (&self.key_file, &self.key_pem))
     }
 
-    /// The rustls configuration; `alpn` lists the protocols to offer, best first. Reads the files.
-    pub fn load(&self, alpn: &[&str]) -> Result<Arc<ClientConfig>, TlsError> {
+    /// The rustls configuration; `alpn` lists the protocols to offer, best first. Reads the files, and again when they
+    /// change.
+    pub fn load(&self, alpn: &[&str]) -> Result<Arc<ClientTls>, TlsError> {
+        let files = [&self.ca_file, &self.cert_file, &self.key_file];
+        let (settings, alpn) = (self.clone(), owned(alpn));
+        reread(files, self.reload_interval, move || settings.config(&alpn))
+    }
+
+    fn config(&self, alpn: &[Vec<u8>]) -> Result<ClientConfig, TlsError> {
         let builder = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&versions(self.min_version, self.max_version)?)
             .map_err(|e| error("min_version", e))?;
@@ -65,8 +95,8 @@ impl TlsClient {
                 .map_err(|e| error("cert_file", e))?,
             None => builder.with_no_client_auth(),
         };
-        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        Ok(Arc::new(config))
+        config.alpn_protocols = alpn.to_vec();
+        Ok(config)
     }
 
     fn roots(&self) -> Result<RootCertStore, TlsError> {
@@ -98,8 +128,15 @@ impl TlsServer {
         pair.ok_or_else(|| ("cert_file", "a server needs cert_file and key_file".to_owned()))
     }
 
-    /// The rustls configuration; `alpn` lists the protocols to take, best first. Reads the files.
-    pub fn load(&self, alpn: &[&str]) -> Result<Arc<ServerConfig>, TlsError> {
+    /// The rustls configuration; `alpn` lists the protocols to take, best first. Reads the files, and again when they
+    /// change.
+    pub fn load(&self, alpn: &[&str]) -> Result<Arc<ServerTls>, TlsError> {
+        let files = [&self.client_ca_file, &self.cert_file, &self.key_file];
+        let (settings, alpn) = (self.clone(), owned(alpn));
+        reread(files, self.reload_interval, move || settings.config(&alpn))
+    }
+
+    fn config(&self, alpn: &[Vec<u8>]) -> Result<ServerConfig, TlsError> {
         let (cert, key) = self.pair()?;
         let builder = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&versions(self.min_version, self.max_version)?)
@@ -117,8 +154,8 @@ impl TlsServer {
         let mut config = builder
             .with_single_cert(cert.certificates()?, key.private_key()?)
             .map_err(|e| error("cert_file", e))?;
-        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        Ok(Arc::new(config))
+        config.alpn_protocols = alpn.to_vec();
+        Ok(config)
     }
 }
 

@@ -180,7 +180,7 @@ fn path(path: &std::path::Path) -> Option<String> {
 }
 
 async fn over_tls(server: &Server, settings: &TlsClient) -> Result<Code, ClientError> {
-    let address = format!("https://localhost:{}", server.local_addr().port());
+    let address = format!("https://localhost:{}", server.local_addr().tcp().unwrap().port());
     let endpoint = Endpoint::parse(&address).unwrap();
     let options = |alpn: &[&str]| ClientOptions {
         tls: Some(settings.load(alpn).unwrap()),

@@ -90,7 +90,7 @@ async fn a_message_above_the_limit_and_a_bomb_are_resource_exhausted_and_the_con
 
 /// Calls with a body of exactly these DATA frames; the gRPC status, or `None` without one.
 async fn call_with_frames(server: &Server, frames: Vec<Vec<u8>>, headers: &[(&str, &str)]) -> Option<String> {
-    let tcp = tokio::net::TcpStream::connect(server.local_addr()).await.unwrap();
+    let tcp = tokio::net::TcpStream::connect(server.local_addr().tcp().unwrap()).await.unwrap();
     let io = TokioIo::new(tcp);
     let (mut sender, driver) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
     tokio::spawn(driver);

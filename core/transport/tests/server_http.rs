@@ -112,7 +112,7 @@ async fn a_body_above_the_limit_and_a_bomb_are_413() {
 #[tokio::test]
 async fn a_chunked_body_above_the_limit_is_413_too() {
     let (server, _) = serve(ServerOptions { http: Some(1 << 20), ..Default::default() }).await;
-    let address = server.local_addr();
+    let address = server.local_addr().tcp().unwrap();
     let answer = tokio::task::spawn_blocking(move || {
         let mut stream = std::net::TcpStream::connect(address).unwrap();
         let head = "POST /v1/logs HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n\
@@ -176,15 +176,15 @@ async fn an_address_in_use_is_named_in_the_error() {
 
 #[tokio::test]
 async fn localhost_is_bound_on_ipv4_and_an_empty_host_everywhere() {
-    assert!(Listener::bind("localhost:0").await.unwrap().local_addr().is_ipv4());
-    assert!(Listener::bind(":0").await.unwrap().local_addr().ip().is_unspecified());
+    assert!(Listener::bind("localhost:0").await.unwrap().local_addr().tcp().unwrap().is_ipv4());
+    assert!(Listener::bind(":0").await.unwrap().local_addr().tcp().unwrap().ip().is_unspecified());
 }
 
 #[tokio::test]
 async fn after_stop_intake_a_request_under_way_is_answered_and_new_connections_are_refused() {
     let (server, recorder) = serve(ServerOptions::default()).await;
     recorder.hold.store(true, Ordering::SeqCst);
-    let address = server.local_addr();
+    let address = server.local_addr().tcp().unwrap();
     let url = format!("http://{address}/v1/logs");
     let waiting = tokio::task::spawn_blocking(move || http::post(&url, PROTOBUF.1, b"x").unwrap());
     recorder.arrived.notified().await;

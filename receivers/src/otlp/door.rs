@@ -140,7 +140,7 @@ impl Door {
     fn context(&self, request: &Request<Signal>) -> Context {
         let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
         let mut context = Context::new(self.host.id().clone(), self.host.clock().wall());
-        context.peer = Some(request.peer.to_string().into());
+        context.peer = request.peer.map(|peer| peer.to_string().into());
         context.identity = request.identity.clone();
         context.traceparent = header("traceparent").map(Into::into);
         if self.include_metadata {

@@ -9,11 +9,11 @@ use streamgauge_component::{
     AuthSettings, Authenticator, Budget, ComponentError, Host, Optional, Outlets, Receiver,
 };
 use streamgauge_transport::{
-    ALPN, GRPC_MESSAGE_LIMIT, HTTP_BODY_LIMIT, KeepaliveServerParameters, Listener, Memory, Protocol, Server,
-    ServerOptions, TlsServer,
+    ALPN, GRPC_MESSAGE_LIMIT, HTTP_BODY_LIMIT, Listener, Memory, Protocol, Server, ServerOptions, ServerTls,
+    Timeouts, TlsServer,
 };
 
-use super::config::{GrpcServer, HttpServer, OtlpConfig};
+use super::config::{GrpcServer, HttpServer, OtlpConfig, Protocols, Transport};
 use super::door::Door;
 
 /// How long the last answers may take once everything behind the receiver has stopped.
@@ -34,7 +34,10 @@ impl OtlpReceiver {
     /// Where it listens for a protocol, once it is started.
     #[cfg(test)]
     pub fn address(&self, protocol: Protocol) -> Option<std::net::SocketAddr> {
-        self.servers().iter().find(|(of, _)| *of == protocol).map(|(_, server)| server.local_addr())
+        self.servers()
+            .iter()
+            .find(|(of, _)| *of == protocol)
+            .and_then(|(_, server)| server.local_addr().tcp())
     }
 
     fn servers(&self) -> MutexGuard<'_, Vec<(Protocol, Arc<Server>)>> {
@@ -47,30 +50,46 @@ impl Receiver for OtlpReceiver {
     async fn start(&self, host: Host, outlets: Outlets) -> Result<(), ComponentError> {
         // All sockets are bound before the first is served: either the receiver is there or it is not.
         let mut ready = Vec::new();
-        if let Some(grpc) = self.config.protocols.grpc.as_ref() {
-            let listener = Listener::bind(&grpc.endpoint).await.map_err(ComponentError::new)?;
+        let Protocols { grpc, http } = &self.config.protocols;
+        let (grpc, http, share) = (grpc.as_ref(), http.as_ref(), self.config.protocols.share());
+        if let Some(grpc) = grpc {
+            let listener = bind(grpc.transport, &grpc.endpoint).await?;
             let auth = authenticator(&host, grpc.auth.as_ref())?;
-            ready.push((Protocol::Grpc, listener, grpc.options()?, grpc.include_metadata, auth));
+            let mut options = grpc.options()?;
+            if let Some(http) = http.filter(|_| share) {
+                let both = http.options()?;
+                options.timeouts.idle = options.timeouts.idle.or(both.timeouts.idle);
+                options = ServerOptions {
+                    grpc: options.grpc,
+                    max_concurrent_streams: options.max_concurrent_streams,
+                    keepalive: options.keepalive,
+                    timeouts: Timeouts { idle: options.timeouts.idle, ..both.timeouts.clone() },
+                    ..both
+                };
+            }
+            let protocols = if share { &[Protocol::Grpc, Protocol::Http][..] } else { &[Protocol::Grpc] };
+            ready.push((protocols, listener, options, grpc.include_metadata, auth));
         }
-        if let Some(http) = self.config.protocols.http.as_ref() {
-            let listener = Listener::bind(&http.endpoint).await.map_err(ComponentError::new)?;
+        if let Some(http) = http.filter(|_| !share) {
+            let listener = bind(http.transport, &http.endpoint).await?;
             let auth = authenticator(&host, http.auth.as_ref())?;
-            ready.push((Protocol::Http, listener, http.options()?, http.include_metadata, auth));
+            ready.push((&[Protocol::Http], listener, http.options()?, http.include_metadata, auth));
         }
-        for (protocol, listener, mut options, include_metadata, authenticator) in ready {
+        for (protocols, listener, mut options, include_metadata, authenticator) in ready {
             options.memory = Some(Arc::new(Charge(host.budget().clone())));
-            tracing::info!(receiver = %host.id(), protocol = protocol.as_str(), address = %listener.local_addr(), "listening");
-            let http = self.config.protocols.http.as_ref().filter(|_| protocol == Protocol::Http);
+            for protocol in protocols {
+                tracing::info!(receiver = %host.id(), protocol = protocol.as_str(), address = %listener.local_addr(), "listening");
+            }
             let door = Arc::new(Door {
                 host: host.clone(),
                 outlets: outlets.clone(),
                 wait_for: self.config.wait_for,
                 include_metadata,
                 authenticator,
-                http: http.cloned(),
+                http: http.filter(|_| protocols.contains(&Protocol::Http)).cloned(),
             });
-            let server = listener.serve(options, door);
-            self.servers().push((protocol, Arc::new(server)));
+            let server = Arc::new(listener.serve(options, door));
+            self.servers().extend(protocols.iter().map(|protocol| (*protocol, server.clone())));
         }
         Ok(())
     }
@@ -120,8 +139,12 @@ impl GrpcServer {
             http: None,
             tls: load(&self.tls)?,
             max_concurrent_streams: Some(self.max_concurrent_streams).filter(|streams| *streams > 0),
+            timeouts: Timeouts {
+                idle: self.keepalive.server_parameters.max_connection_idle.filter(|time| !time.is_zero()),
+                ..Timeouts::default()
+            },
             keepalive: self.keepalive.server_parameters.clone(),
-            memory: None,
+            ..ServerOptions::default()
         })
     }
 }
@@ -136,11 +159,34 @@ impl HttpServer {
             grpc: None,
             http: Some(limit),
             tls: load(&self.tls)?,
-            max_concurrent_streams: None,
-            keepalive: KeepaliveServerParameters::default(),
-            memory: None,
+            timeouts: self.timeouts(),
+            cors: self.cors.clone().filter(|cors| !cors.allowed_origins.is_empty()),
+            response_headers: self.header_map()?,
+            ..ServerOptions::default()
         })
     }
+}
+
+impl HttpServer {
+    /// As Go has them: a head and the next request have the time of a whole request when they have none of their own.
+    fn timeouts(&self) -> Timeouts {
+        let set = |time: Duration| (!time.is_zero()).then_some(time);
+        let read = set(self.read_timeout);
+        Timeouts {
+            read_header: set(self.read_header_timeout).or(read),
+            read,
+            write: set(self.write_timeout),
+            idle: set(self.idle_timeout).or(read),
+        }
+    }
+}
+
+async fn bind(transport: Transport, endpoint: &str) -> Result<Listener, ComponentError> {
+    let bound = match transport {
+        Transport::Tcp => Listener::bind(endpoint).await,
+        Transport::Unix => Listener::bind_unix(endpoint),
+    };
+    bound.map_err(ComponentError::new)
 }
 
 fn authenticator(
@@ -150,8 +196,6 @@ fn authenticator(
     auth.map(|auth| host.authenticator(&auth.authenticator)).transpose()
 }
 
-fn load(
-    tls: &Optional<TlsServer>,
-) -> Result<Option<Arc<streamgauge_transport::TlsServerConfig>>, ComponentError> {
+fn load(tls: &Optional<TlsServer>) -> Result<Option<Arc<ServerTls>>, ComponentError> {
     tls.as_ref().map(|tls| tls.load(&ALPN)).transpose().map_err(ComponentError::new)
 }

@@ -2,6 +2,7 @@
 
 mod json;
 mod odd;
+mod sockets;
 mod waiting;
 
 use std::sync::Arc;
@@ -400,7 +401,12 @@ fn what_is_wrong_is_refused_with_its_place() {
         ("protocols: {grpc: {tls: {cert_file: a}}}", "cert_file and key_file"),
         ("protocols: {grpc: {tls: }}", "a server needs cert_file and key_file"),
         ("protocols: {grpc: {max_recv_msg_size_mib: 3000}}", "at most 2047 MiB"),
-        ("protocols: {grpc: {endpoint: 'a:1'}, http: {endpoint: 'a:1'}}", "different ports"),
+        (
+            "protocols: {grpc: {endpoint: 'a:1'}, http: {endpoint: 'a:1', include_metadata: true}}",
+            "the same include_metadata",
+        ),
+        ("protocols: {http: {response_headers: {'a b': c}}}", "not a header name"),
+        ("protocols: {grpc: {transport: unix, endpoint: ''}}", "needs the path of its file"),
         ("{protocols: {grpc: }, wait_for: ever}", "ever"),
     ] {
         let error = read(yaml).unwrap_err();

@@ -74,7 +74,9 @@ impl Keys<'_> {
         let tls = if target.tls { Some(settings.load(&[]).map_err(ComponentError::new)?) } else { None };
         let key = Monitor::key(&target, &format!("{settings:?}"));
         let db = target.db;
-        let monitor = host.shared(&key, || Monitor::new(target, tls, settings.server_name_override.clone()));
+        let monitor = host.shared(&key, || {
+            Monitor::new(target, tls.map(|tls| tls.get()), settings.server_name_override.clone())
+        });
         Ok(Server { monitor, host: host.clone(), db, limit })
     }
 }

@@ -11,12 +11,13 @@ use tokio_rustls::TlsConnector;
 use super::endpoint::{Address, Endpoint};
 use super::error::{ClientError, Failure, causes};
 use crate::settings::KeepaliveClient;
+use crate::tls::ClientTls;
 
 /// How a client connects.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
     /// TLS, or plain text.
-    pub tls: Option<Arc<rustls::ClientConfig>>,
+    pub tls: Option<Arc<ClientTls>>,
     /// The name that the server's certificate must have, in place of the endpoint's host.
     pub server_name: Option<String>,
     /// HTTP/2 pings; off without it.
@@ -68,7 +69,7 @@ pub(super) async fn connect(endpoint: &Endpoint, options: &ClientOptions) -> Res
     let Some(tls) = &options.tls else { return Ok(Connected { io, h2: false }) };
     let name = options.server_name.as_deref().unwrap_or_else(|| endpoint.host());
     let name = ServerName::try_from(name.to_owned()).map_err(|e| failed("server name for", &e))?;
-    let stream = TlsConnector::from(tls.clone())
+    let stream = TlsConnector::from(tls.get())
         .connect(name, io)
         .await
         .map_err(|e| failed("TLS handshake with", &e))?;

@@ -112,6 +112,13 @@ pub(super) fn text(code: StatusCode, text: &'static str) -> Answer {
     body(code, "text/plain", Bytes::from_static(text.as_bytes()))
 }
 
+/// An HTTP answer of headers alone.
+pub(super) fn nothing() -> Answer {
+    let mut answer = Response::new(Body::default());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    answer
+}
+
 pub(super) fn method_not_allowed() -> Answer {
     let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "405 method not allowed, supported: [POST]");
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));

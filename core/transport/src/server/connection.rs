@@ -9,14 +9,18 @@ use hyper::rt::{Read, Write};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+use super::listener::Stream;
+use super::slow::{Activity, Quiet, Watched};
 use super::{Handler, ServerOptions, service};
 
 /// A client that does not finish its TLS handshake is dropped after this.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long an idle client may take to close once it is asked to.
+const GOODBYE: Duration = Duration::from_secs(5);
 /// The largest HTTP/2 frame and the windows: what a body of a few MiB needs to come in few reads
 /// (measured: a third of the CPU of the 16 KiB default).
 const FRAME: u32 = 1 << 20;
@@ -48,39 +52,59 @@ pub(super) enum Phase {
     Closed,
 }
 
+/// What a connection is spoken over.
+pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
+
 pub(super) async fn serve<H: Handler>(
-    stream: TcpStream,
-    peer: SocketAddr,
+    stream: Stream,
+    peer: Option<SocketAddr>,
     options: Arc<ServerOptions>,
     handler: Arc<H>,
     mut phase: watch::Receiver<Phase>,
 ) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
+    if let Stream::Tcp(tcp) = &stream
+        && let Err(error) = tcp.set_nodelay(true)
+    {
+        tracing::debug!(?peer, %error, "cannot set TCP_NODELAY");
     }
-    match options.tls.clone() {
-        None => talk(TokioIo::new(stream), peer, options, handler, phase).await,
-        Some(tls) => {
-            let handshake = tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(tls).accept(stream));
+    let activity = Activity::new();
+    let timeouts = &options.timeouts;
+    let watched = timeouts.read_header.is_some() || timeouts.write.is_some();
+    let io: Box<dyn Io> = match (options.tls.clone(), stream) {
+        // The usual one goes without a table of functions.
+        (None, Stream::Tcp(stream)) if !watched => {
+            return talk(TokioIo::new(stream), peer, options, handler, phase, activity).await;
+        }
+        (None, stream) => stream.boxed(),
+        (Some(tls), stream) => {
+            let acceptor = TlsAcceptor::from(tls.get());
+            let handshake = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream.boxed()));
             let stream = tokio::select! {
                 stream = handshake => stream,
                 _ = phase.changed() => return,
             };
             match stream {
-                Ok(Ok(stream)) => talk(TokioIo::new(stream), peer, options, handler, phase).await,
-                Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
-                Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
+                Ok(Ok(stream)) => Box::new(stream),
+                Ok(Err(error)) => return tracing::debug!(?peer, %error, "TLS handshake failed"),
+                Err(_) => return tracing::debug!(?peer, "TLS handshake took too long"),
             }
         }
-    }
+    };
+    let io = match watched {
+        true => Box::new(Watched::new(io, activity.clone(), timeouts.write)),
+        false => io,
+    };
+    talk(TokioIo::new(io), peer, options, handler, phase, activity).await;
 }
 
 async fn talk<H: Handler>(
     io: impl Read + Write + Unpin + Send + 'static,
-    peer: SocketAddr,
+    peer: Option<SocketAddr>,
     options: Arc<ServerOptions>,
     handler: Arc<H>,
     mut phase: watch::Receiver<Phase>,
+    activity: Arc<Activity>,
 ) {
     let keepalive = &options.keepalive;
     let (stream_window, connection_window) = windows(&options);
@@ -100,9 +124,17 @@ async fn talk<H: Handler>(
     }
     let (age, grace) = (keepalive.max_connection_age, keepalive.max_connection_age_grace);
     let (age, grace) = (age.and_then(set), grace.and_then(set));
+    let timeouts = options.timeouts.clone();
+    let mut quiet = pin!(activity.quiet(&timeouts));
+    let seen = activity.clone();
     let service = service_fn(move |request| {
         let (options, handler) = (options.clone(), handler.clone());
-        async move { service::answer(request, peer, &options, &*handler).await }
+        let under_way = seen.request();
+        async move {
+            let answer = service::answer(request, peer, &options, &*handler).await;
+            drop(under_way);
+            answer
+        }
     });
     let mut connection = pin!(builder.serve_connection(io, service));
     let mut limit = pin!(after(age));
@@ -111,7 +143,7 @@ async fn talk<H: Handler>(
         tokio::select! {
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
-                    tracing::debug!(%peer, %error, "connection broke");
+                    tracing::debug!(?peer, %error, "connection broke");
                 }
                 return;
             }
@@ -122,6 +154,15 @@ async fn talk<H: Handler>(
                 if !draining {
                     connection.as_mut().graceful_shutdown();
                 }
+            }
+            why = quiet.as_mut(), if !draining => {
+                tracing::debug!(?peer, ?why, "connection is closed");
+                if why == Quiet::SlowHead {
+                    return;
+                }
+                connection.as_mut().graceful_shutdown();
+                draining = true;
+                limit.set(after(Some(GOODBYE)));
             }
             () = limit.as_mut() => {
                 if draining {

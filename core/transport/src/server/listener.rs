@@ -1,26 +1,100 @@
 //! The socket, its accept loop, and how it ends.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, lookup_host};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream, lookup_host};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::connection::{self, Phase};
+use super::connection::{self, Io, Phase};
 use super::{Handler, ServerOptions};
 
 /// A bound socket that is not served yet.
 #[derive(Debug)]
 pub struct Listener {
-    tcp: TcpListener,
-    address: SocketAddr,
+    socket: Socket,
+    address: Address,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// A connection as it was accepted.
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    pub fn boxed(self) -> Box<dyn Io> {
+        match self {
+            Stream::Tcp(stream) => Box::new(stream),
+            Stream::Unix(stream) => Box::new(stream),
+        }
+    }
+}
+
+impl Socket {
+    async fn accept(&self) -> std::io::Result<(Stream, Option<SocketAddr>)> {
+        match self {
+            Socket::Tcp(tcp) => tcp.accept().await.map(|(stream, peer)| (Stream::Tcp(stream), Some(peer))),
+            Socket::Unix(unix) => unix.accept().await.map(|(stream, _)| (Stream::Unix(stream), None)),
+        }
+    }
+}
+
+/// Where a listener listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// TCP.
+    Tcp(SocketAddr),
+    /// A unix socket's file.
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// The address on TCP.
+    pub fn tcp(&self) -> Option<SocketAddr> {
+        match self {
+            Address::Tcp(address) => Some(*address),
+            Address::Unix(_) => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Address::Tcp(address) => address.fmt(f),
+            Address::Unix(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// The socket's file goes with the listener.
+struct Unlink(Address);
+
+impl Drop for Unlink {
+    fn drop(&mut self) {
+        if let Address::Unix(path) = &self.0
+            && let Err(error) = std::fs::remove_file(path)
+        {
+            tracing::debug!(path = %path.display(), %error, "cannot remove the socket's file");
+        }
+    }
 }
 
 /// A socket that could not be bound.
 #[derive(Debug)]
 pub struct BindError {
+    /// `tcp` or `unix`.
+    pub network: &'static str,
     /// The address as it was configured.
     pub address: String,
     /// Why.
@@ -33,7 +107,7 @@ impl std::fmt::Display for BindError {
             std::io::ErrorKind::AddrInUse => "bind: address already in use".to_owned(),
             _ => self.source.to_string(),
         };
-        write!(f, "listen tcp {}: {why}", self.address)
+        write!(f, "listen {} {}: {why}", self.network, self.address)
     }
 }
 
@@ -47,7 +121,7 @@ impl Listener {
     /// Binds `host:port`. A name is bound on its IPv4 address if it has one, as the Collector does; an empty
     /// host is every address of the machine.
     pub async fn bind(address: &str) -> Result<Self, BindError> {
-        let failed = |source| BindError { address: address.to_owned(), source };
+        let failed = |source| BindError { network: "tcp", address: address.to_owned(), source };
         let mut candidates: Vec<SocketAddr> = match address.strip_prefix(':').map(str::parse) {
             Some(Ok(port)) => {
                 vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()]
@@ -60,23 +134,41 @@ impl Listener {
         let mut error = std::io::Error::other("the name has no address");
         for candidate in candidates {
             match TcpListener::bind(candidate).await {
-                Ok(tcp) => return Ok(Self { address: tcp.local_addr().map_err(failed)?, tcp }),
+                Ok(tcp) => {
+                    let address = Address::Tcp(tcp.local_addr().map_err(failed)?);
+                    return Ok(Self { socket: Socket::Tcp(tcp), address });
+                }
                 Err(why) => error = why,
             }
         }
         Err(failed(error))
     }
 
+    /// Binds a unix socket. A file that nobody listens on any more is replaced.
+    pub fn bind_unix(path: &str) -> Result<Self, BindError> {
+        let failed = |source| BindError { network: "unix", address: path.to_owned(), source };
+        let stale = |path: &str| match std::os::unix::net::UnixStream::connect(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => true,
+            Ok(_) | Err(_) => false,
+        };
+        if stale(path) {
+            std::fs::remove_file(path).map_err(failed)?;
+        }
+        let unix = UnixListener::bind(path).map_err(failed)?;
+        Ok(Self { socket: Socket::Unix(unix), address: Address::Unix(path.into()) })
+    }
+
     /// The address that was bound; has the real port when 0 was asked for.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.address
+    pub fn local_addr(&self) -> &Address {
+        &self.address
     }
 
     /// Starts to take connections.
     pub fn serve<H: Handler>(self, options: ServerOptions, handler: Arc<H>) -> Server {
         let (phase, watch) = watch::channel(Phase::Serving);
-        let address = self.address;
-        let task = tokio::spawn(accept(self.tcp, options, handler, watch));
+        let address = self.address.clone();
+        let unlink = Unlink(self.address);
+        let task = tokio::spawn(accept(self.socket, unlink, options, handler, watch));
         Server { address, phase, task: Mutex::new(Some(task)) }
     }
 }
@@ -84,15 +176,15 @@ impl Listener {
 /// A listener that is served. Dropped, it stops at once.
 #[derive(Debug)]
 pub struct Server {
-    address: SocketAddr,
+    address: Address,
     phase: watch::Sender<Phase>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Server {
     /// The address it listens on.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.address
+    pub fn local_addr(&self) -> &Address {
+        &self.address
     }
 
     /// Takes no new connections and no new requests; requests under way go on to their answers.
@@ -127,7 +219,8 @@ impl Drop for Server {
 }
 
 async fn accept<H: Handler>(
-    tcp: TcpListener,
+    socket: Socket,
+    unlink: Unlink,
     options: ServerOptions,
     handler: Arc<H>,
     mut phase: watch::Receiver<Phase>,
@@ -136,7 +229,7 @@ async fn accept<H: Handler>(
     let options = Arc::new(options);
     loop {
         tokio::select! {
-            accepted = tcp.accept() => match accepted {
+            accepted = socket.accept() => match accepted {
                 Ok((stream, peer)) => {
                     let serve = connection::serve(stream, peer, options.clone(), handler.clone(), phase.clone());
                     connections.spawn(serve);
@@ -151,6 +244,6 @@ async fn accept<H: Handler>(
             _ = phase.changed() => break,
         }
     }
-    drop(tcp);
+    drop((socket, unlink));
     while connections.join_next().await.is_some() {}
 }

@@ -6,9 +6,11 @@
 
 mod answer;
 mod connection;
+mod cors;
 mod listener;
 mod read;
 mod service;
+mod slow;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,10 +21,12 @@ use futures_util::future::BoxFuture;
 use http::HeaderMap;
 
 use crate::memory::Memory;
-use crate::settings::KeepaliveServerParameters;
+use crate::settings::{Cors, KeepaliveServerParameters};
 use crate::status::Status;
+use crate::tls::ServerTls;
 
-pub use listener::{BindError, Listener, Server};
+pub use listener::{Address, BindError, Listener, Server};
+pub use slow::Timeouts;
 
 /// What a listener takes.
 #[derive(Clone, Debug)]
@@ -32,11 +36,17 @@ pub struct ServerOptions {
     /// Plain HTTP, if it is spoken here: the largest body in bytes, packed or not.
     pub http: Option<usize>,
     /// TLS, or plain text.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
+    pub tls: Option<Arc<ServerTls>>,
     /// Requests at once on one HTTP/2 connection; without it the HTTP stack's default (200).
     pub max_concurrent_streams: Option<u32>,
     /// Pings and age of connections.
     pub keepalive: KeepaliveServerParameters,
+    /// How long clients are waited for.
+    pub timeouts: Timeouts,
+    /// Web pages that may send by HTTP; without it browsers keep all others than our own from it.
+    pub cors: Option<Cors>,
+    /// Headers of every answer by HTTP that does not set them itself.
+    pub response_headers: HeaderMap,
     /// What bodies are charged to; without it nothing bounds their sum.
     pub memory: Option<Arc<dyn Memory>>,
 }
@@ -56,6 +66,9 @@ impl Default for ServerOptions {
             tls: None,
             max_concurrent_streams: None,
             keepalive: KeepaliveServerParameters::default(),
+            timeouts: Timeouts::default(),
+            cors: None,
+            response_headers: HeaderMap::new(),
             memory: None,
         }
     }
@@ -120,8 +133,8 @@ pub struct Request<R> {
     pub encoding: Encoding,
     /// Its headers.
     pub headers: HeaderMap,
-    /// The client's address.
-    pub peer: SocketAddr,
+    /// The client's address; none on a unix socket.
+    pub peer: Option<SocketAddr>,
     /// Who the client proved to be.
     pub identity: Option<Arc<str>>,
     /// How long the client waits, if it says so (`grpc-timeout`).

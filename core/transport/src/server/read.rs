@@ -23,6 +23,7 @@ pub(super) enum Unread {
     NoMemory(Status),
     UnknownEncoding(Status),
     Malformed(Status),
+    Slow(Status),
 }
 
 impl Unread {
@@ -31,12 +32,17 @@ impl Unread {
             Unread::TooLarge(status)
             | Unread::NoMemory(status)
             | Unread::UnknownEncoding(status)
-            | Unread::Malformed(status) => status,
+            | Unread::Malformed(status)
+            | Unread::Slow(status) => status,
         }
     }
 
     fn malformed(message: impl Into<String>) -> Self {
         Unread::Malformed(Status::new(Code::InvalidArgument, message))
+    }
+
+    pub fn slow(limit: Duration) -> Self {
+        Unread::Slow(Status::new(Code::DeadlineExceeded, format!("the body did not come within {limit:?}")))
     }
 
     fn too_large(message: String) -> Self {

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, ORIGIN};
 use http::{HeaderMap, Method, StatusCode, Version};
 use hyper::body::Incoming;
 
 use super::answer::{self, Answer};
+use super::cors;
 use super::read::{self, Unread};
 use super::{Denied, Encoding, Handler, Protocol, Reply, Request, ServerOptions};
 use crate::code::Code;
@@ -18,14 +19,14 @@ use crate::status::Status;
 
 pub(super) async fn answer<H: Handler>(
     request: http::Request<Incoming>,
-    peer: SocketAddr,
+    peer: Option<SocketAddr>,
     options: &ServerOptions,
     handler: &H,
 ) -> Result<Answer, Infallible> {
     let grpc = options.grpc.filter(|_| is_grpc(request.headers()) && request.version() == Version::HTTP_2);
     Ok(match (grpc, options.http) {
         (Some(limit), _) => grpc_call(request, peer, limit, options, handler).await,
-        (None, Some(limit)) => http_post(request, peer, limit, options, handler).await,
+        (None, Some(limit)) => http_answer(request, peer, limit, options, handler).await,
         (None, None) => answer::text(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "415 this port speaks gRPC only: content-type application/grpc on HTTP/2",
@@ -35,7 +36,7 @@ pub(super) async fn answer<H: Handler>(
 
 async fn grpc_call<H: Handler>(
     request: http::Request<Incoming>,
-    peer: SocketAddr,
+    peer: Option<SocketAddr>,
     limit: usize,
     options: &ServerOptions,
     handler: &H,
@@ -69,9 +70,39 @@ async fn grpc_call<H: Handler>(
     }
 }
 
+/// The answer by HTTP with the headers that do not depend on it.
+async fn http_answer<H: Handler>(
+    request: http::Request<Incoming>,
+    peer: Option<SocketAddr>,
+    limit: usize,
+    options: &ServerOptions,
+    handler: &H,
+) -> Answer {
+    let Some(cors) = &options.cors else {
+        return with(&options.response_headers, http_post(request, peer, limit, options, handler).await);
+    };
+    if cors::is_preflight(request.method(), request.headers()) {
+        let mut answer = answer::nothing();
+        cors::preflight(cors, request.headers(), answer.headers_mut());
+        return with(&options.response_headers, answer);
+    }
+    let origin: HeaderMap =
+        request.headers().get(ORIGIN).map(|origin| (ORIGIN, origin.clone())).into_iter().collect();
+    let mut answer = http_post(request, peer, limit, options, handler).await;
+    cors::actual(cors, &origin, answer.headers_mut());
+    with(&options.response_headers, answer)
+}
+
+fn with(headers: &HeaderMap, mut answer: Answer) -> Answer {
+    for (name, value) in headers {
+        answer.headers_mut().entry(name).or_insert_with(|| value.clone());
+    }
+    answer
+}
+
 async fn http_post<H: Handler>(
     request: http::Request<Incoming>,
-    peer: SocketAddr,
+    peer: Option<SocketAddr>,
     limit: usize,
     options: &ServerOptions,
     handler: &H,
@@ -95,7 +126,14 @@ async fn http_post<H: Handler>(
             return answer::unauthorized(&status, &denied.challenge, encoding);
         }
     };
-    let body = match read::http(&head.headers, body, limit, Room::new(options.memory.as_ref())).await {
+    let reading = read::http(&head.headers, body, limit, Room::new(options.memory.as_ref()));
+    let read = match options.timeouts.read {
+        None => reading.await,
+        Some(limit) => {
+            tokio::time::timeout(limit, reading).await.unwrap_or_else(|_| Err(Unread::slow(limit)))
+        }
+    };
+    let body = match read {
         Ok(body) => body,
         Err(unread) => {
             handler.refused(route, unread.status());
@@ -104,6 +142,7 @@ async fn http_post<H: Handler>(
                 Unread::NoMemory(_) => StatusCode::TOO_MANY_REQUESTS,
                 Unread::UnknownEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 Unread::Malformed(_) => StatusCode::BAD_REQUEST,
+                Unread::Slow(_) => StatusCode::REQUEST_TIMEOUT,
             };
             return answer::http_refusal(code, unread.status(), encoding);
         }

@@ -101,7 +101,7 @@ fn request(timeout: Option<Duration>) -> Request<Signal> {
         protocol: Protocol::Grpc,
         encoding: Encoding::Proto,
         headers: HeaderMap::new(),
-        peer: SocketAddr::from(([127, 0, 0, 1], 1)),
+        peer: Some(SocketAddr::from(([127, 0, 0, 1], 1))),
         identity: None,
         timeout,
         body: logs(1).encode_to_vec().into(),
