@@ -285,3 +285,61 @@ async fn a_unix_socket_is_an_endpoint() {
     let answer = client.post("/", &protobuf(), Payload::default(), Some(SOON)).await.unwrap();
     assert_eq!(answer.body, "hello");
 }
+
+/// How many requests came over each of the connections, least first.
+fn loads(recorder: &support::Recorder) -> Vec<usize> {
+    let mut loads = std::collections::HashMap::new();
+    recorder.peers.lock().unwrap().iter().for_each(|peer| *loads.entry(*peer).or_default() += 1);
+    let mut loads: Vec<usize> = loads.into_values().collect();
+    loads.sort_unstable();
+    loads
+}
+
+#[tokio::test]
+async fn calls_spread_over_connections_only_while_all_are_busy() {
+    let (server, recorder) = serve(ServerOptions::default()).await;
+    let endpoint = Endpoint::parse(&server.local_addr().to_string()).unwrap();
+    let client = GrpcClient::new(endpoint, ClientOptions { connections: 3, ..Default::default() });
+    for _ in 0..5 {
+        assert_eq!(export(&client, &[]).await.unwrap().status.code, Code::Ok);
+    }
+    assert_eq!(loads(&recorder), [5], "one after the other there is one");
+
+    recorder.peers.lock().unwrap().clear();
+    recorder.hold.store(true, std::sync::atomic::Ordering::SeqCst);
+    let release = async {
+        while recorder.peers.lock().unwrap().len() < 7 {
+            tokio::task::yield_now().await;
+        }
+        recorder.hold.store(false, std::sync::atomic::Ordering::SeqCst);
+        loop {
+            recorder.go.notify_waiters();
+            tokio::task::yield_now().await;
+        }
+    };
+    let calls = futures_util::future::join_all((0..7).map(|_| export(&client, &[])));
+    let answers = tokio::select! {
+        answers = calls => answers,
+        () = release => unreachable!(),
+    };
+    assert!(answers.into_iter().all(|answer| answer.unwrap().status.code == Code::Ok));
+    assert_eq!(loads(&recorder), [2, 2, 3]);
+}
+
+#[tokio::test]
+async fn http_connections_are_bounded_and_kept_as_they_are_told() {
+    let (server, recorder) = serve(ServerOptions::default()).await;
+    let endpoint = Endpoint::parse(&format!("http://{}", server.local_addr())).unwrap();
+    let three = async |options: ClientOptions| {
+        recorder.peers.lock().unwrap().clear();
+        let client = HttpClient::new(endpoint.clone(), options);
+        let headers = protobuf();
+        let post = || client.post(LOGS_HTTP, &headers, Payload::default(), Some(SOON));
+        let answers = futures_util::future::join_all([post(), post(), post()]).await;
+        assert!(answers.into_iter().all(|answer| answer.unwrap().status == 200));
+        post().await.unwrap();
+        loads(&recorder)
+    };
+    assert_eq!(three(ClientOptions { max_connections: Some(1), ..Default::default() }).await, [4]);
+    assert_eq!(three(ClientOptions { max_idle: 0, ..Default::default() }).await, [1, 1, 1, 1]);
+}

@@ -34,9 +34,11 @@ pub struct OtlpGrpcConfig {
     pub keepalive: Optional<KeepaliveClient>,
     /// The `:authority` of requests, in place of the endpoint's host and port.
     pub authority: Option<String>,
-    /// Accepted for files of the Collector: `pick_first` or `round_robin`. One connection is used, to the first address
-    /// of the endpoint's name that answers.
+    /// `round_robin` (also without it): connections go to the addresses of the endpoint's name in turn; `pick_first`: one
+    /// connection, to the first address that answers.
     pub balancer_name: Option<Balancer>,
+    /// The most connections; a request takes the one with the fewest under way. 0 means one for each CPU, at most 8.
+    pub connections: usize,
     /// Accepted for files of the Collector, without effect: a request that finds no connection is tried again by
     /// `retry_on_failure`.
     pub wait_for_ready: bool,
@@ -56,11 +58,14 @@ pub struct OtlpGrpcConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Balancer {
-    /// One connection.
+    /// One connection, to the first address.
     PickFirst,
-    /// The Collector's default.
+    /// The addresses in turn; the Collector's default.
     RoundRobin,
 }
+
+/// A server's connections are its memory: nobody should need more without asking for it.
+const MOST_BY_DEFAULT: usize = 8;
 
 impl Default for OtlpGrpcConfig {
     fn default() -> Self {
@@ -75,6 +80,7 @@ impl Default for OtlpGrpcConfig {
             keepalive: Optional(None),
             authority: None,
             balancer_name: None,
+            connections: 0,
             wait_for_ready: false,
             read_buffer_size: 0,
             write_buffer_size: 512 << 10,
@@ -93,6 +99,16 @@ impl OtlpGrpcConfig {
             retry: self.retry_on_failure.clone(),
             queue: self.sending_queue.clone(),
             breaker: self.circuit_breaker.clone(),
+        }
+    }
+
+    /// The most connections of the client.
+    pub(super) fn most_connections(&self) -> usize {
+        let cpus = || std::thread::available_parallelism().map_or(1, |cpus| cpus.get().min(MOST_BY_DEFAULT));
+        match (self.balancer_name, self.connections) {
+            (Some(Balancer::PickFirst), _) => 1,
+            (_, 0) => cpus(),
+            (_, connections) => connections,
         }
     }
 

@@ -40,6 +40,7 @@ impl OtlpGrpc {
         let options = ClientOptions {
             tls,
             server_name: config.tls.server_name_override.clone(),
+            connections: config.most_connections(),
             keepalive: config.keepalive.as_ref().cloned(),
             ..ClientOptions::default()
         };

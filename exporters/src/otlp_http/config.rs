@@ -9,7 +9,9 @@ use streamgauge_component::{
     AuthSettings, BreakerSettings, ComponentConfig, DeliverySettings, QueueSettings, RetrySettings, Signal,
 };
 use streamgauge_config::Secret;
-use streamgauge_transport::{Compression, Endpoint, TlsClient, header_map, http_path};
+use streamgauge_transport::{
+    ClientOptions, Compression, Endpoint, HTTP_ALPN, KeepaliveClient, TlsClient, header_map, http_path,
+};
 
 /// Settings of exporter `otlp_http`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -45,6 +47,22 @@ pub struct OtlpHttpConfig {
     pub idle_conn_timeout: Duration,
     /// Connections kept for use again; 0 means 100.
     pub max_idle_conns: usize,
+    /// The same for one host, of which there is one; the smaller of both counts, 0 is no bound.
+    pub max_idle_conns_per_host: usize,
+    /// The most HTTP/1.1 connections at the same time; requests beyond wait. 0 is no bound.
+    pub max_conns_per_host: usize,
+    /// Opens a connection for every request.
+    pub disable_keep_alives: bool,
+    /// Offers HTTP/2 in the TLS handshake.
+    pub force_attempt_http2: bool,
+    /// Silence after which an HTTP/2 server is pinged; `0s` is never.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub http2_read_idle_timeout: Duration,
+    /// How long the answer to a ping may take before the connection is closed; `0s` means 15 s.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub http2_ping_timeout: Duration,
     /// Accepted for files of the Collector, without effect: the HTTP stack sizes its buffers itself.
     pub read_buffer_size: u64,
     /// Accepted for files of the Collector, without effect.
@@ -102,6 +120,12 @@ impl Default for OtlpHttpConfig {
             tls: TlsClient::default(),
             idle_conn_timeout: Duration::from_secs(90),
             max_idle_conns: 100,
+            max_idle_conns_per_host: 0,
+            max_conns_per_host: 0,
+            disable_keep_alives: false,
+            force_attempt_http2: true,
+            http2_read_idle_timeout: Duration::ZERO,
+            http2_ping_timeout: Duration::ZERO,
             read_buffer_size: 0,
             write_buffer_size: 512 << 10,
             sending_queue: delivery.queue,
@@ -120,6 +144,31 @@ impl OtlpHttpConfig {
             queue: self.sending_queue.clone(),
             breaker: self.circuit_breaker.clone(),
         }
+    }
+
+    /// How connections are made and kept, but for TLS.
+    pub(super) fn client_options(&self) -> ClientOptions {
+        let or = |number: usize, otherwise: usize| if number == 0 { otherwise } else { number };
+        let kept = or(self.max_idle_conns, 100).min(or(self.max_idle_conns_per_host, usize::MAX));
+        let timeout = Some(self.http2_ping_timeout).filter(|time| !time.is_zero());
+        let keepalive = KeepaliveClient {
+            time: self.http2_read_idle_timeout,
+            timeout: timeout.unwrap_or(Duration::from_secs(15)),
+            permit_without_stream: true,
+        };
+        ClientOptions {
+            server_name: self.tls.server_name_override.clone(),
+            idle_timeout: self.idle_conn_timeout,
+            max_idle: if self.disable_keep_alives { 0 } else { kept },
+            max_connections: Some(self.max_conns_per_host).filter(|most| *most > 0),
+            keepalive: (!self.http2_read_idle_timeout.is_zero()).then_some(keepalive),
+            ..ClientOptions::default()
+        }
+    }
+
+    /// The protocols to offer in the TLS handshake.
+    pub(super) fn alpn(&self) -> &'static [&'static str] {
+        if self.force_attempt_http2 && !self.disable_keep_alives { &HTTP_ALPN } else { &HTTP_ALPN[1..] }
     }
 
     /// The configured headers, ready to send.

@@ -9,8 +9,8 @@ use streamgauge_component::{
 };
 use streamgauge_pdata::json;
 use streamgauge_transport::{
-    ClientError, ClientOptions, Codec, Encoding, Failure, HTTP_ALPN, HeaderMap, HeaderName, HeaderValue,
-    HttpAnswer, HttpClient, PACK_FROM, PartialSuccess, Payload, Status, retry_after,
+    ClientError, ClientOptions, Codec, Encoding, Failure, HeaderMap, HeaderName, HeaderValue, HttpAnswer,
+    HttpClient, PACK_FROM, PartialSuccess, Payload, Status, retry_after,
 };
 
 use crate::identity::Identity;
@@ -47,14 +47,11 @@ impl OtlpHttp {
         let mut targets = Vec::new();
         for signal in Signal::ALL {
             let Some((endpoint, path)) = config.target(signal)? else { continue };
-            let tls = endpoint.is_https().then(|| config.tls.load(&HTTP_ALPN)).transpose();
+            let tls = endpoint.is_https().then(|| config.tls.load(config.alpn())).transpose();
             let options = ClientOptions {
                 tls: tls.map_err(ComponentError::new)?,
-                server_name: config.tls.server_name_override.clone(),
-                idle_timeout: config.idle_conn_timeout,
-                max_idle: if config.max_idle_conns == 0 { 100 } else { config.max_idle_conns },
                 max_answer: MAX_ANSWER,
-                ..ClientOptions::default()
+                ..config.client_options()
             };
             let scheme = if endpoint.is_https() { "https" } else { "http" };
             let shown = path.split('?').next().unwrap_or_default();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
 use super::endpoint::{Address, Endpoint};
@@ -20,12 +20,16 @@ pub struct ClientOptions {
     pub tls: Option<Arc<ClientTls>>,
     /// The name that the server's certificate must have, in place of the endpoint's host.
     pub server_name: Option<String>,
+    /// The most connections of a gRPC client; 0 is as 1.
+    pub connections: usize,
     /// HTTP/2 pings; off without it.
     pub keepalive: Option<KeepaliveClient>,
     /// An HTTP connection that was unused for longer is not used again. The Collector's default is 90 s.
     pub idle_timeout: Duration,
     /// HTTP connections kept for use again. The Collector's default is 100.
     pub max_idle: usize,
+    /// The most HTTP/1.1 connections at the same time; requests beyond wait. Without it there is no bound.
+    pub max_connections: Option<usize>,
     /// The most bytes of an answer that are read: 4 MiB for gRPC's default; the rest is an error for gRPC
     /// and cut off for HTTP.
     pub max_answer: usize,
@@ -36,9 +40,11 @@ impl Default for ClientOptions {
         Self {
             tls: None,
             server_name: None,
+            connections: 1,
             keepalive: None,
             idle_timeout: Duration::from_secs(90),
             max_idle: 100,
+            max_connections: None,
             max_answer: 4 << 20,
         }
     }
@@ -53,15 +59,23 @@ pub(super) struct Connected {
     pub h2: bool,
 }
 
-pub(super) async fn connect(endpoint: &Endpoint, options: &ClientOptions) -> Result<Connected, ClientError> {
+/// Of a name's addresses the one whose turn it is comes first, then the others.
+pub(super) async fn connect(
+    endpoint: &Endpoint,
+    turn: usize,
+    options: &ClientOptions,
+) -> Result<Connected, ClientError> {
     let failed = |step: &str, error: &dyn std::error::Error| {
         ClientError::new(Failure::Connect, format!("{step} {endpoint}: {}", causes(error)))
     };
     let io: Box<dyn Io> = match &endpoint.address {
         Address::Unix(path) => Box::new(UnixStream::connect(path).await.map_err(|e| failed("connect", &e))?),
         Address::Tcp { host, port } => {
-            let stream =
-                TcpStream::connect((host.as_str(), *port)).await.map_err(|e| failed("connect", &e))?;
+            let found = lookup_host((host.as_str(), *port)).await.map_err(|e| failed("connect", &e))?;
+            let mut addresses: Vec<_> = found.collect();
+            let first = turn % addresses.len().max(1);
+            addresses.rotate_left(first);
+            let stream = TcpStream::connect(&*addresses).await.map_err(|e| failed("connect", &e))?;
             stream.set_nodelay(true).map_err(|e| failed("connect", &e))?;
             Box::new(stream)
         }

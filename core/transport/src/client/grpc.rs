@@ -1,5 +1,6 @@
-//! Unary gRPC calls over one HTTP/2 connection.
+//! Unary gRPC calls over a few HTTP/2 connections.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,18 +33,36 @@ pub struct GrpcAnswer {
     pub headers: HeaderMap,
 }
 
-/// Makes unary calls to one server. All calls share one HTTP/2 connection.
+/// Makes unary calls to one server. A call goes over the connection with the fewest calls under way; another one is
+/// opened, up to [`ClientOptions::connections`], when all are busy.
 #[derive(Debug)]
 pub struct GrpcClient {
     endpoint: Endpoint,
     options: ClientOptions,
+    slots: Vec<Slot>,
+}
+
+/// Room for a connection.
+#[derive(Debug, Default)]
+struct Slot {
     connection: Mutex<Option<SendRequest<OneFrame>>>,
+    under_way: AtomicUsize,
+}
+
+/// A call on a slot's connection.
+struct UnderWay<'a>(&'a Slot);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl GrpcClient {
     /// A client for this server; connects with the first call.
     pub fn new(endpoint: Endpoint, options: ClientOptions) -> Self {
-        Self { endpoint, options, connection: Mutex::new(None) }
+        let slots = (0..options.connections.max(1)).map(|_| Slot::default()).collect();
+        Self { endpoint, options, slots }
     }
 
     /// Calls `path` (`/package.Service/Method`). `packed` names the `grpc-encoding` that the message is
@@ -100,9 +119,12 @@ impl GrpcClient {
 
     async fn call(&self, mut request: Request<OneFrame>) -> Result<GrpcAnswer, ClientError> {
         let mut fresh = false;
+        let (turn, slot) = self.least_loaded();
+        slot.under_way.fetch_add(1, Ordering::Relaxed);
+        let _under_way = UnderWay(slot);
         loop {
-            let mut connection = self.connection(&mut fresh).await?;
-            let unanswered = Unanswered(&self.connection);
+            let mut connection = self.connection(turn, slot, &mut fresh).await?;
+            let unanswered = Unanswered(&slot.connection);
             let sent = match connection.try_send_request(request).await {
                 Ok(response) => self.answer(response).await.map(Ok),
                 Err(error) => Ok(Err(error)),
@@ -119,15 +141,26 @@ impl GrpcClient {
         }
     }
 
+    /// The first of those with the fewest calls: what is little enough for one connection stays on it.
+    fn least_loaded(&self) -> (usize, &Slot) {
+        let load = |(_, slot): &(usize, &Slot)| slot.under_way.load(Ordering::Relaxed);
+        self.slots.iter().enumerate().min_by_key(load).unwrap_or((0, &self.slots[0]))
+    }
+
     /// The connection that is there, or a new one (`fresh`). One caller connects, the others wait for it.
-    async fn connection(&self, fresh: &mut bool) -> Result<SendRequest<OneFrame>, ClientError> {
-        let mut slot = self.connection.lock().await;
+    async fn connection(
+        &self,
+        turn: usize,
+        slot: &Slot,
+        fresh: &mut bool,
+    ) -> Result<SendRequest<OneFrame>, ClientError> {
+        let mut slot = slot.connection.lock().await;
         if let Some(connection) = slot.as_ref().filter(|connection| !connection.is_closed()) {
             return Ok(connection.clone());
         }
         *fresh = true;
         *slot = None;
-        let io = connect(&self.endpoint, &self.options).await?.io;
+        let io = connect(&self.endpoint, turn, &self.options).await?.io;
         let mut builder = Builder::new(TokioExecutor::new());
         builder.timer(TokioTimer::new());
         if let Some(keepalive) = &self.options.keepalive {

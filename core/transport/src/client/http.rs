@@ -11,6 +11,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::connect::{ClientOptions, connect};
@@ -36,6 +37,8 @@ pub struct HttpClient {
     endpoint: Endpoint,
     options: ClientOptions,
     pool: Mutex<Pool>,
+    /// One permit for each HTTP/1.1 connection that may be open; those that lie idle are used before a new one.
+    room: Option<Semaphore>,
 }
 
 #[derive(Debug, Default)]
@@ -53,7 +56,8 @@ enum Connection {
 impl HttpClient {
     /// A client for the server of this endpoint; connects with the first request.
     pub fn new(endpoint: Endpoint, options: ClientOptions) -> Self {
-        Self { endpoint, options, pool: Mutex::default() }
+        let room = options.max_connections.map(Semaphore::new);
+        Self { endpoint, options, pool: Mutex::default(), room }
     }
 
     /// Posts `body` to `path` (with its query; empty means `/`). Without a timeout it may take for ever.
@@ -94,6 +98,10 @@ impl HttpClient {
     }
 
     async fn send(&self, mut request: Request<OneFrame>) -> Result<HttpAnswer, ClientError> {
+        let _permit = match &self.room {
+            Some(room) if self.pool().h2.is_none() => room.acquire().await.ok(),
+            _ => None,
+        };
         loop {
             let (connection, fresh) = self.connection().await?;
             let sent = match connection {
@@ -151,7 +159,7 @@ impl HttpClient {
                 return Ok((Connection::H1(sender), false));
             }
         }
-        let connected = connect(&self.endpoint, &self.options).await?;
+        let connected = connect(&self.endpoint, 0, &self.options).await?;
         let handshake = |error: hyper::Error| {
             let text = format!("HTTP handshake with {}: {}", self.endpoint, causes(&error));
             ClientError::new(Failure::Connect, text)
@@ -160,6 +168,12 @@ impl HttpClient {
         if connected.h2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.timer(TokioTimer::new());
+            if let Some(keepalive) = &self.options.keepalive {
+                builder
+                    .keep_alive_interval(keepalive.time)
+                    .keep_alive_timeout(keepalive.timeout)
+                    .keep_alive_while_idle(keepalive.permit_without_stream);
+            }
             let (sender, driver) = builder.handshake(io).await.map_err(handshake)?;
             tokio::spawn(driver);
             self.pool().h2 = Some(sender.clone());

@@ -1,4 +1,4 @@
-//! Clients: unary gRPC over one shared HTTP/2 connection, and POST over a small pool of HTTP connections.
+//! Clients: unary gRPC over a few shared HTTP/2 connections, and POST over a small pool of HTTP connections.
 //! Both connect when they are first used, and again when a connection is gone.
 
 mod connect;

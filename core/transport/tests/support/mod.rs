@@ -19,6 +19,7 @@ pub const SOON: Duration = Duration::from_secs(20);
 pub struct Recorder {
     pub bodies: Mutex<Vec<Bytes>>,
     pub requests: Mutex<Vec<(Protocol, HeaderMap, Option<Duration>)>>,
+    pub peers: Mutex<Vec<Option<std::net::SocketAddr>>>,
     pub refused: Mutex<Vec<Status>>,
     pub reply: Mutex<Reply>,
     /// When set, answers wait for `go`; `arrived` tells that one waits.
@@ -32,6 +33,7 @@ impl Recorder {
         Arc::new(Self {
             bodies: Mutex::default(),
             requests: Mutex::default(),
+            peers: Mutex::default(),
             refused: Mutex::default(),
             reply: Mutex::new(Reply::Ok(Bytes::new())),
             hold: false.into(),
@@ -63,6 +65,7 @@ impl Handler for Recorder {
     fn handle(&self, request: Request<()>) -> futures_util::future::BoxFuture<'_, Reply> {
         Box::pin(async move {
             self.requests.lock().unwrap().push((request.protocol, request.headers, request.timeout));
+            self.peers.lock().unwrap().push(request.peer);
             self.bodies.lock().unwrap().push(request.body);
             if self.hold.load(std::sync::atomic::Ordering::SeqCst) {
                 self.arrived.notify_one();
