@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::check::{is_child, locate};
+use crate::check::{is_child, items, locate};
 use crate::edit::{Edited, Editor, Headers, Outcome, Record, Splice, announce};
 use crate::malformed::{Fault, Malformed};
 use crate::signal::{HEADER, Level, Signal};
@@ -16,6 +16,11 @@ use crate::wire::{self, Field};
 pub trait Grouper: Headers {
     /// The key of the record's group.
     fn key(&mut self, record: &Record<'_>) -> &str;
+
+    /// The key of all records of the resource that was announced last, where that is known without looking at them.
+    fn whole(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Splits every resource into one for each key that its records have, in the order in which the keys first come,
@@ -124,6 +129,13 @@ impl Walk<'_> {
         field: &Field,
         grouper: &mut impl Grouper,
     ) -> Result<(), Fault> {
+        if let Some(key) = grouper.whole() {
+            if items(level, self.splice.request, field.body, field.end)? > 0 {
+                return self.stamp(level, field, key);
+            }
+            self.splice.rope.old(field.start, field.end);
+            return Ok(());
+        }
         self.groups.clear();
         self.keys.clear();
         self.nodes.clear();
@@ -142,10 +154,8 @@ impl Walk<'_> {
         match self.keys.len() {
             0 => self.splice.rope.old(field.start, field.end),
             1 => {
-                let (attribute, key) = (self.attribute, self.keys.first().map_or("", String::as_str));
-                self.splice.resource(level, field, &mut |resource: &mut Editor<'_>| {
-                    resource.upsert(attribute, key)
-                })?;
+                let key = self.keys.pop().unwrap_or_default();
+                self.stamp(level, field, &key)?;
             }
             _ => {
                 self.write(field);
@@ -153,6 +163,12 @@ impl Walk<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Writes a resource whose records all have this key.
+    fn stamp(&mut self, level: &'static Level, field: &Field, key: &str) -> Result<(), Fault> {
+        let attribute = self.attribute;
+        self.splice.resource(level, field, &mut |resource: &mut Editor<'_>| resource.upsert(attribute, key))
     }
 
     /// Notes the records in the message `outer` by their group.

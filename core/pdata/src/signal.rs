@@ -95,6 +95,13 @@ impl Level {
         }
     }
 
+    /// The tag of the items, where they are the children: all levels above items have one kind of them, below 16.
+    #[inline]
+    pub fn item_tag(&self) -> Option<u8> {
+        matches!(self.below, Below::Items)
+            .then(|| (self.children.trailing_zeros() as u8) << 3 | crate::wire::LEN)
+    }
+
     /// Whether the children are members of a oneof.
     #[inline]
     pub fn is_oneof(&self) -> bool {

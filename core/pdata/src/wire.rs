@@ -139,10 +139,15 @@ pub(crate) fn number(buf: &[u8], pos: &mut usize, wire: u8) -> Result<u64, Fault
 /// Reads the varint at `pos`.
 #[inline(always)]
 pub(crate) fn varint(buf: &[u8], pos: &mut usize) -> Result<u64, Fault> {
-    match buf.get(*pos) {
-        Some(&byte) if byte < 0x80 => {
+    // One byte or two: nearly every tag and length.
+    match buf.get(*pos..) {
+        Some([low, ..]) if *low < 0x80 => {
             *pos += 1;
-            Ok(u64::from(byte))
+            Ok(u64::from(*low))
+        }
+        Some([low, high, ..]) if *high < 0x80 => {
+            *pos += 2;
+            Ok(u64::from(*low & 0x7f) | u64::from(*high) << 7)
         }
         _ => long_varint(buf, pos),
     }

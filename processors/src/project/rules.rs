@@ -119,6 +119,12 @@ impl Grouper for Finder<'_> {
         }
         &self.fixed.0
     }
+
+    fn whole(&self) -> Option<&str> {
+        let mut before = self.rules.list.iter().take(self.fixed.1);
+        let by_record = before.any(|rule| matches!(rule.place, Place::Attribute(_)));
+        (!by_record).then_some(&*self.fixed.0)
+    }
 }
 
 /// A value as text; a value that cannot be read is none.

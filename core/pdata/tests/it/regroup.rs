@@ -222,3 +222,30 @@ fn what_is_not_copied_is_not_charged() {
     let grouped = regroup(Signal::Logs, &builder.finish(), "p", "overflow", &mut ByA::default()).unwrap();
     assert_eq!(stamps(&grouped.bytes), ["x", "y"]);
 }
+
+/// One key for everything; `true` knows it without looking at the records.
+struct Same(bool);
+
+impl Headers for Same {}
+
+impl Grouper for Same {
+    fn key(&mut self, _: &Record<'_>) -> &str {
+        "p-7"
+    }
+
+    fn whole(&self) -> Option<&str> {
+        self.0.then_some("p-7")
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_key_that_is_known_without_the_records_gives_the_same_request(seed: u64) {
+        for signal in Signal::ALL {
+            let request = Bytes::from(Gen::new(seed).request(signal));
+            let [known, asked] = [true, false]
+                .map(|whole| regroup(signal, &request, "p", "overflow", &mut Same(whole)).unwrap());
+            prop_assert_eq!(known, asked);
+        }
+    }
+}
