@@ -49,6 +49,8 @@ pub struct Context {
     /// The senders may have had their answer: a batcher held the parts. A full queue lets them wait, whatever it does
     /// with others: refusing them would be loss.
     pub answered: bool,
+    /// A sender waits for its answer until this is delivered: whoever joins it with others must not keep it for long.
+    pub awaited: bool,
 }
 
 impl Context {
@@ -62,6 +64,7 @@ impl Context {
             headers: Vec::new(),
             traceparent: None,
             answered: false,
+            awaited: false,
         }
     }
 
@@ -81,6 +84,7 @@ impl Context {
         same(&mut self.traceparent, &other.traceparent);
         self.headers.retain(|header| other.headers.contains(header));
         self.answered |= other.answered;
+        self.awaited |= other.awaited;
     }
 
     /// The first value of a header; `name` in lower case.

@@ -22,7 +22,7 @@ pub struct JoinRules {
     pub min_size: usize,
     /// Size that a batch never exceeds unless a single item does; 0 is no limit.
     pub max_size: usize,
-    /// How long the first part of a batch waits for more; zero joins nothing.
+    /// How long the first part of a batch waits for more; zero joins nothing. What a sender waits for goes sooner.
     pub timeout: Duration,
     /// Names of headers, in any case: data with different values of them is kept apart.
     pub keys: Vec<String>,
@@ -32,6 +32,10 @@ pub struct JoinRules {
 
 /// No batch waits longer, whatever the rules say: the clock could not count beyond it.
 const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// How long data waits at most whose sender waits for its delivery: about as long as requests that are under way at the
+/// same time need to come in. Measured with senders of ten records a request: half of the CPU of sending each on alone.
+const AWAITED: Duration = Duration::from_millis(1);
 
 /// Holds parts until a batch is complete.
 #[derive(Debug)]
@@ -84,6 +88,9 @@ impl Joiner {
                 complete.push(std::mem::replace(&mut group, next).into_batch());
             }
             group.add(part, size, &context);
+        }
+        if context.awaited {
+            group.due = group.due.min(now + AWAITED);
         }
         if group.size >= self.rules.min_size || group.due <= now {
             complete.push(group.into_batch());

@@ -142,6 +142,7 @@ impl Door {
         let mut context = Context::new(self.host.id().clone(), self.host.clock().wall());
         context.peer = request.peer.map(|peer| peer.to_string().into());
         context.identity = request.identity.clone();
+        context.awaited = self.wait_for == WaitFor::Delivered;
         context.traceparent = header("traceparent").map(Into::into);
         if self.include_metadata {
             context.headers = metadata(&request.headers);

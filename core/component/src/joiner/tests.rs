@@ -169,3 +169,16 @@ fn a_timeout_beyond_the_clocks_end_is_a_year() {
     assert_eq!(sizes(&joiner.push(batch(12), now).unwrap()).concat(), [5, 5]);
     assert_eq!(joiner.due(), Some(now + LONGEST_WAIT));
 }
+
+#[test]
+fn what_a_sender_waits_for_goes_long_before_the_timeout_and_takes_the_rest_with_it() {
+    let mut joiner = Joiner::new(rules(10, 0));
+    let now = Instant::now();
+    assert!(joiner.push(batch(4), now).unwrap().is_empty());
+    let awaited = Context { awaited: true, ..context() };
+    assert!(joiner.push(from(awaited, 1, Ack::none()), now).unwrap().is_empty());
+    assert_eq!(joiner.due(), Some(now + AWAITED));
+    let left = joiner.wake(now + AWAITED);
+    assert_eq!(sizes(&left), [[4, 1]]);
+    assert!(left[0].context.awaited);
+}
