@@ -14,18 +14,18 @@ test:
 	@scripts/setup
 	@scripts/check
 
-# Every table of speed and size, from an optimised binary, beside the peers; takes about an hour and wants the machine
+# Every table of speed and size, from the release binary, beside the peers; takes about an hour and wants the machine
 # for itself. `make bench-quick` runs the three most important rows once, with the peers that are there.
 bench: bench-setup
 	bench/peers/setup
-	cargo run --profile fast -p streamgauge-bench
+	cargo run --release -p streamgauge-bench
 
 bench-quick: bench-setup
-	cargo run --profile fast -p streamgauge-bench -- quick
+	cargo run --release -p streamgauge-bench -- quick
 
 bench-setup:
 	@scripts/setup
-	cargo build --profile fast --bin streamgauge
+	cargo build --release --bin streamgauge
 
 # Every fuzz function for FUZZ_SECONDS each.
 fuzz:

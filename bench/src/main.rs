@@ -55,13 +55,14 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let binary = args.binary.unwrap_or_else(beside_this_program);
     let held = match args.what {
-        None => {
-            let idle = idle(&binary, 60, false);
-            otlp(&OtlpArgs::everything(), &binary) && idle
+        None => everything(&binary),
+        Some(What::Idle { seconds, json }) => {
+            let rows = idle::measure(&binary, Duration::from_secs(seconds));
+            println!("{}", if json { table::json(&rows).to_string() } else { table::text(&rows) });
+            rows.iter().all(table::Row::holds)
         }
-        Some(What::Idle { seconds, json }) => idle(&binary, seconds, json),
-        Some(What::Otlp(args)) => otlp(&args, &binary),
-        Some(What::Quick) => otlp(&OtlpArgs::quick(), &binary),
+        Some(What::Otlp(args)) => otlp(&args, &binary, &[]),
+        Some(What::Quick) => otlp(&OtlpArgs::quick(), &binary, &[]),
         Some(What::Load(args)) => child(otlp::load::run(args)),
         Some(What::Sink(args)) => child(otlp::sink::run(args)),
         Some(What::Relay(args)) => child(otlp::relay::run(args)),
@@ -69,14 +70,15 @@ fn main() -> ExitCode {
     if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn idle(binary: &Path, seconds: u64, json: bool) -> bool {
-    let rows = idle::measure(binary, Duration::from_secs(seconds));
-    println!("{}", if json { table::json(&rows) } else { table::text(&rows) });
-    rows.iter().all(table::Row::holds)
+/// All rows, and the document with both tables.
+fn everything(binary: &Path) -> bool {
+    let idle = idle::measure(binary, Duration::from_secs(60));
+    println!("{}\n", table::text(&idle));
+    otlp(&OtlpArgs::everything(), binary, &idle) && idle.iter().all(table::Row::holds)
 }
 
-fn otlp(args: &OtlpArgs, binary: &Path) -> bool {
-    otlp::measure(args, binary).unwrap_or_else(|error| {
+fn otlp(args: &OtlpArgs, binary: &Path, idle: &[table::Row]) -> bool {
+    otlp::measure(args, binary, idle).unwrap_or_else(|error| {
         eprintln!("bench: {error}");
         false
     })

@@ -1,6 +1,6 @@
 //! Rows, and how they are printed.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// One measured number with its upper limit.
 pub struct Row {
@@ -36,10 +36,20 @@ pub fn text(rows: &[Row]) -> String {
     lines.join("\n")
 }
 
+/// The same as Markdown.
+pub fn markdown(rows: &[Row]) -> String {
+    let mut out = "| what | limit | measured | unit | |\n|---|---:|---:|---|---|\n".to_owned();
+    for row in rows {
+        let Row { name, unit, limit, measured } = row;
+        out += &format!("| {name} | {limit:.2} | {measured:.2} | {unit} | {} |\n", row.verdict());
+    }
+    out
+}
+
 /// One object a row.
-pub fn json(rows: &[Row]) -> String {
+pub fn json(rows: &[Row]) -> Value {
     let row = |r: &Row| json!({"name": r.name, "unit": r.unit, "limit": r.limit, "measured": r.measured, "ok": r.holds()});
-    json!({"rows": rows.iter().map(row).collect::<Vec<_>>()}).to_string()
+    json!({"rows": rows.iter().map(row).collect::<Vec<_>>()})
 }
 
 #[cfg(test)]
@@ -59,8 +69,13 @@ mod tests {
     }
 
     #[test]
+    fn markdown_has_a_line_a_row() {
+        assert!(markdown(&[KEPT, BROKEN]).ends_with("| memory | 20.00 | 20.10 | MiB | OVER |\n"));
+    }
+
+    #[test]
     fn json_has_every_row() {
-        let parsed: serde_json::Value = serde_json::from_str(&json(&[KEPT, BROKEN])).unwrap();
+        let parsed = json(&[KEPT, BROKEN]);
         assert_eq!(parsed["rows"][0]["ok"], true);
         assert_eq!(parsed["rows"][1]["measured"], 20.1);
     }

@@ -8,6 +8,7 @@ mod child;
 mod histogram;
 pub mod load;
 mod machine;
+mod promise;
 pub mod relay;
 mod rows;
 mod run;
@@ -32,7 +33,7 @@ pub struct OtlpArgs {
     /// A row to run, by its name; may be repeated. Without it every row.
     #[arg(long)]
     row: Vec<String>,
-    /// Rounds of each row; in each, ours and its base run twice and the peers once.
+    /// Rounds of each row that holds a promise; in each, ours and its base run twice and the peers once.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// The measured part of a run, in seconds.
@@ -68,18 +69,18 @@ impl OtlpArgs {
 
     /// Every row, and the document.
     pub fn everything() -> Self {
-        OtlpArgs { row: Vec::new(), rounds: 3, window: 4.0, overload: 60.0, document: true, ..Self::quick() }
+        OtlpArgs { row: Vec::new(), rounds: 3, window: 3.0, overload: 60.0, document: true, ..Self::quick() }
     }
 }
 
-/// Runs the rows, prints the table, stores it; whether all promises hold.
-pub fn measure(args: &OtlpArgs, ours: &Path) -> Result<bool, String> {
+/// Runs the rows, prints the table, stores it; whether all promises hold. `idle` is stored beside.
+pub fn measure(args: &OtlpArgs, ours: &Path, idle: &[crate::table::Row]) -> Result<bool, String> {
     let mut chosen = rows::all();
     if let Some(unknown) = args.row.iter().find(|name| chosen.iter().all(|row| row.name != **name)) {
-        let names: Vec<_> = chosen.iter().map(|row| row.name).collect();
+        let names: Vec<_> = chosen.iter().map(|row| &*row.name).collect();
         return Err(format!("there is no row {unknown}; there are {}", names.join(", ")));
     }
-    chosen.retain(|row| args.row.is_empty() || args.row.iter().any(|name| name == row.name));
+    chosen.retain(|row| args.row.is_empty() || args.row.iter().any(|name| **name == row.name));
     if !ours.is_file() {
         return Err(format!("{} is not there: build it, or name it with --binary", ours.display()));
     }
@@ -99,17 +100,18 @@ pub fn measure(args: &OtlpArgs, ours: &Path) -> Result<bool, String> {
     let mut done = Vec::new();
     for row in chosen {
         let mut runs = Vec::new();
-        for round in 1..=args.rounds {
-            for subject in row.round() {
+        let rounds = row.rounds(args.rounds);
+        for round in 0..rounds {
+            for subject in row.round(round) {
                 if !subject.is_there(&programs) || subject.lacks(&row).is_some() {
                     continue;
                 }
                 let dir = tempfile::tempdir().map_err(|error| format!("make a directory: {error}"))?;
                 let measured = run::run(&row, subject, &programs, times, dir.path());
                 println!(
-                    "{} {round}/{} {}: {:.0} ns a record, {:.0} records/s",
+                    "{} {}/{rounds} {}: {:.0} ns a record, {:.0} records/s",
                     row.name,
-                    args.rounds,
+                    round + 1,
                     subject.name(),
                     measured.cpu_ns,
                     measured.rate
@@ -119,23 +121,31 @@ pub fn measure(args: &OtlpArgs, ours: &Path) -> Result<bool, String> {
         }
         done.push(Done { row, runs });
         // After each row, so that a long run that breaks off has not been for nothing.
-        store(&done, &about, args.document)?;
+        store(&done, &about, idle, args.document)?;
     }
     println!("\n{}", table::text(&done));
     Ok(done.iter().flat_map(Done::promises).all(|promise| promise.holds))
 }
 
-fn store(done: &[Done], about: &serde_json::Value, document: bool) -> Result<(), String> {
+fn store(
+    done: &[Done],
+    about: &serde_json::Value,
+    idle: &[crate::table::Row],
+    document: bool,
+) -> Result<(), String> {
     let write = |name: &str, text: String| {
         let path = Path::new(ROOT).join(name);
         std::fs::write(&path, text).map_err(|error| format!("write {}: {error}", path.display()))
     };
     std::fs::create_dir_all(Path::new(ROOT).join("bench/results")).map_err(|error| error.to_string())?;
     let markdown = table::markdown(done);
-    write("bench/results/otlp.json", format!("{:#}\n", table::json(done, about)))?;
+    let mut json = table::json(done, about);
+    json["idle"] = crate::table::json(idle)["rows"].take();
+    write("bench/results/otlp.json", format!("{json:#}\n"))?;
     write("bench/results/otlp.md", markdown.clone())?;
-    match document {
-        true => write("docs/performance.md", machine::document(about, &markdown)),
-        false => Ok(()),
+    if document {
+        let page = machine::document(about, &table::verdicts(done), &markdown, &crate::table::markdown(idle));
+        write("docs/performance.md", page)?;
     }
+    Ok(())
 }

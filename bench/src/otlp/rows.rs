@@ -1,7 +1,11 @@
 //! The matrix: one row is one question, asked of every subject in turn.
+//!
+//! Rows that hold a promise run for several rounds; the others fill the matrix and run for one.
 
 use streamgauge_pdata::Signal;
 
+use super::promise::Bound;
+use super::subject::Subject;
 use super::wire::{Packing, Transport};
 
 /// What the collector is to do.
@@ -11,13 +15,20 @@ pub enum Job {
     Pass,
     /// The same with the exporters' queue at its defaults: answered when the queue has it.
     Queue,
+    /// A queue that only memory bounds, and `memory_limiter` at [`MEMORY_MIB`].
+    Overload,
     /// Processor `batch` at its defaults.
     Batch,
     /// The same, and clients are answered when their records were delivered.
     BatchDelivered,
-    /// One resource attribute upserted.
+    /// One resource attribute upserted by processor `resource`.
     Tag,
+    /// The same by our processor `project`.
+    Project,
 }
+
+/// What `memory_limiter` bounds in the overload rows, in MiB.
+pub const MEMORY_MIB: usize = 256;
 
 /// How the far end behaves while the row is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +51,7 @@ pub enum Base {
 /// One row.
 #[derive(Clone, Debug)]
 pub struct Row {
-    pub name: &'static str,
+    pub name: String,
     pub signal: Signal,
     pub transport: Transport,
     pub packing: Packing,
@@ -56,98 +67,150 @@ pub struct Row {
     pub in_flight: usize,
     pub connections: usize,
     pub base: Base,
-    /// The most of the base's CPU a record that ours may take.
-    pub most_of_base: Option<f64>,
-    /// How many times our CPU a record the Go Collector must take at least.
-    pub least_of_go: Option<f64>,
+    /// What was promised of it.
+    pub bounds: &'static [Bound],
 }
 
-const PLAIN: Row = Row {
-    name: "",
-    signal: Signal::Logs,
-    transport: Transport::Grpc,
-    packing: Packing::None,
-    job: Job::Pass,
-    sink: Sink::Ok,
-    records: 1000,
-    groups: 1,
-    tagged: false,
-    rate: Some(100_000),
-    in_flight: 16,
-    connections: 1,
-    base: Base::Floor,
-    most_of_base: None,
-    least_of_go: None,
-};
-
-const TAG: Row = Row { job: Job::Tag, base: Base::OwnPass, most_of_base: Some(1.1), ..PLAIN };
-const SMALL: Row = Row { job: Job::Batch, records: 10, rate: Some(20_000), least_of_go: Some(3.0), ..PLAIN };
-const OVERLOAD: Row = Row { job: Job::Queue, rate: Some(30_000), ..PLAIN };
-
 /// The rows of `bench quick`: the most important three.
-pub const QUICK: [&str; 3] = ["pass-grpc", "tag", "small"];
+pub const QUICK: [&str; 3] = ["pass-logs-grpc", "tag", "small"];
+
+const PASS: &[Bound] = &[Bound::OfBase(1.15), Bound::GoCpu(5.0)];
+const SATURATED: &[Bound] = &[Bound::OfBase(1.3), Bound::GoCpu(7.0), Bound::GoRate(4.0)];
+const TAG: &[Bound] = &[Bound::OfBase(1.1)];
+const OVERLOAD: &[Bound] = &[Bound::Peak(MEMORY_MIB + 64), Bound::OnlyRetryable];
 
 /// Every row, in the order of the table.
 pub fn all() -> Vec<Row> {
-    let pass = Row { name: "pass-grpc", most_of_base: Some(1.15), least_of_go: Some(5.0), ..PLAIN };
-    let full = Row {
-        name: "pass-grpc-saturated",
-        rate: None,
-        most_of_base: Some(1.3),
-        least_of_go: Some(7.0),
-        ..PLAIN
-    };
-    vec![
-        pass.clone(),
-        full.clone(),
-        Row { name: "pass-grpc-traces", signal: Signal::Traces, ..pass.clone() },
-        Row { name: "pass-grpc-metrics", signal: Signal::Metrics, ..pass.clone() },
-        Row { name: "pass-grpc-traces-saturated", signal: Signal::Traces, ..full.clone() },
-        Row { name: "pass-grpc-metrics-saturated", signal: Signal::Metrics, ..full },
-        Row { name: "pass-http", transport: Transport::Http, ..PLAIN },
-        Row { name: "pass-http-saturated", transport: Transport::Http, rate: None, ..PLAIN },
-        Row { name: "queue-grpc", job: Job::Queue, ..PLAIN },
-        Row { name: "batch-grpc", job: Job::Batch, ..PLAIN },
-        Row { name: "batch-grpc-saturated", job: Job::Batch, rate: None, ..PLAIN },
-        Row { name: "tag", ..TAG },
-        Row { name: "tag-saturated", rate: None, ..TAG },
-        Row { name: "tag-groups", groups: 100, ..TAG },
-        Row { name: "tag-there", tagged: true, ..TAG },
-        Row { name: "small", most_of_base: Some(0.65), ..SMALL },
-        Row { name: "small-saturated", rate: None, most_of_base: Some(0.45), ..SMALL },
-        Row {
-            name: "small-delivered",
-            job: Job::BatchDelivered,
-            most_of_base: Some(0.9),
-            least_of_go: None,
-            ..SMALL
-        },
-        Row { name: "gzip", packing: Packing::Gzip, rate: Some(40_000), least_of_go: Some(6.0), ..PLAIN },
-        Row { name: "zstd", packing: Packing::Zstd, rate: Some(40_000), least_of_go: Some(5.0), ..PLAIN },
-        Row {
-            name: "gzip-http",
-            transport: Transport::Http,
-            packing: Packing::Gzip,
-            rate: Some(40_000),
-            ..PLAIN
-        },
-        Row { name: "slow-sink-4", sink: Sink::Slow, connections: 4, ..OVERLOAD },
-        Row { name: "slow-sink-100", sink: Sink::Slow, connections: 100, in_flight: 100, ..OVERLOAD },
-        Row { name: "stalled-sink-4", sink: Sink::Stalled, connections: 4, ..OVERLOAD },
-        Row { name: "stalled-sink-100", sink: Sink::Stalled, connections: 100, in_flight: 100, ..OVERLOAD },
-    ]
+    let mut rows = Vec::new();
+    for signal in [Signal::Logs, Signal::Traces, Signal::Metrics] {
+        rows.push(plain("pass").of(signal).held_to(PASS));
+        rows.push(plain("pass").of(signal).saturated().held_to(SATURATED));
+    }
+    for (name, groups, tagged, job) in [
+        ("tag", 1, false, Job::Tag),
+        ("tag-groups", 100, false, Job::Tag),
+        ("tag-there", 1, true, Job::Tag),
+        ("project", 1, false, Job::Project),
+        ("project-groups", 100, false, Job::Project),
+    ] {
+        rows.push(Row { groups, tagged, job, base: Base::OwnPass, ..named(name) }.held_to(TAG));
+    }
+    let small = Row { job: Job::Batch, records: 10, rate: Some(20_000), ..named("small") };
+    rows.push(small.clone().held_to(&[Bound::OfBase(0.65), Bound::GoCpu(3.0)]));
+    rows.push(small.clone().saturated().held_to(&[Bound::OfBase(0.45), Bound::GoCpu(3.0)]));
+    let delivered = Row { name: "small-delivered".to_owned(), job: Job::BatchDelivered, ..small.clone() };
+    rows.push(delivered.held_to(&[Bound::OfBase(0.9)]));
+    let packed = |packing| plain("pass").packed(packing);
+    rows.push(packed(Packing::Gzip).held_to(&[Bound::GoCpu(6.0), Bound::GoBytes(1.1)]));
+    rows.push(packed(Packing::Zstd).held_to(&[Bound::GoCpu(5.0), Bound::GoBytes(1.02)]));
+    rows.extend(matrix());
+    for (name, sink) in [("slow-sink", Sink::Slow), ("stalled-sink", Sink::Stalled)] {
+        for connections in [4, 100] {
+            let name = format!("{name}-{connections}");
+            let in_flight = connections.max(16);
+            let overload = Row { name, job: Job::Overload, sink, in_flight, connections, ..named("") };
+            rows.push(overload.held_to(OVERLOAD));
+        }
+    }
+    rows
+}
+
+/// What no promise is made of: the other combinations of signal, transport, packing and job.
+fn matrix() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for signal in [Signal::Traces, Signal::Metrics] {
+        rows.extend([Packing::Gzip, Packing::Zstd].map(|packing| plain("pass").of(signal).packed(packing)));
+    }
+    for signal in [Signal::Logs, Signal::Traces, Signal::Metrics] {
+        for packing in [Packing::None, Packing::Gzip, Packing::Zstd] {
+            rows.push(plain("pass").of(signal).over_http().packed(packing));
+        }
+    }
+    rows.push(plain("pass").over_http().saturated());
+    rows.push(Row { job: Job::Queue, ..plain("queue") });
+    let batch = Row { job: Job::Batch, ..plain("batch") };
+    rows.extend([Signal::Logs, Signal::Traces, Signal::Metrics].map(|signal| batch.clone().of(signal)));
+    rows.push(batch.clone().saturated());
+    rows.push(batch.over_http());
+    let tag = Row { job: Job::Tag, base: Base::OwnPass, ..plain("tag") };
+    rows.extend([Signal::Traces, Signal::Metrics].map(|signal| tag.clone().of(signal)));
+    rows.push(tag.clone().saturated());
+    rows.push(tag.over_http());
+    let small = Row { job: Job::Batch, records: 10, rate: Some(20_000), ..plain("small") };
+    rows.extend([Signal::Traces, Signal::Metrics].map(|signal| small.clone().of(signal)));
+    rows.push(small.over_http());
+    rows
+}
+
+/// A row of 1,000 logs a request at 100,000 a second by gRPC, named after its job, signal, transport and packing.
+fn plain(job: &str) -> Row {
+    named(&format!("{job}-logs-grpc"))
+}
+
+fn named(name: &str) -> Row {
+    Row {
+        name: name.to_owned(),
+        signal: Signal::Logs,
+        transport: Transport::Grpc,
+        packing: Packing::None,
+        job: Job::Pass,
+        sink: Sink::Ok,
+        records: 1000,
+        groups: 1,
+        tagged: false,
+        rate: Some(100_000),
+        in_flight: 16,
+        connections: 1,
+        base: Base::Floor,
+        bounds: &[],
+    }
 }
 
 impl Row {
-    /// The subjects of one round, in an order in which slow drift of the machine falls on both sides alike.
-    pub fn round(&self) -> Vec<super::subject::Subject> {
-        use super::subject::Subject::{Floor, Go, Ours, OwnPass, Rotel};
-        let base = if self.base == Base::Floor { Floor } else { OwnPass };
-        match (self.sink, self.job) {
-            (Sink::Ok, Job::BatchDelivered) => vec![base, Ours, Ours, base],
-            (Sink::Ok, _) => vec![base, Ours, Ours, base, Go, Rotel],
-            _ => vec![Ours, Go, Rotel],
+    fn of(self, signal: Signal) -> Row {
+        Row { name: self.name.replace("-logs", &format!("-{}", signal.name())), signal, ..self }
+    }
+
+    fn over_http(self) -> Row {
+        Row { name: self.name.replace("-grpc", "-http"), transport: Transport::Http, ..self }
+    }
+
+    /// Packing costs the peers so much that they could not do 100,000 a second.
+    fn packed(self, packing: Packing) -> Row {
+        match packing {
+            Packing::None => self,
+            _ => {
+                Row { name: format!("{}-{}", self.name, packing.name()), packing, rate: Some(40_000), ..self }
+            }
         }
+    }
+
+    fn saturated(self) -> Row {
+        Row { name: format!("{}-saturated", self.name), rate: None, ..self }
+    }
+
+    fn held_to(self, bounds: &'static [Bound]) -> Row {
+        Row { bounds, ..self }
+    }
+
+    /// How many rounds: as many as asked for where medians are held to something.
+    pub fn rounds(&self, asked: usize) -> usize {
+        if self.bounds.is_empty() || self.sink != Sink::Ok { 1 } else { asked }
+    }
+
+    /// The subjects of a round, in an order in which slow drift of the machine falls on both sides alike. Rotel is only
+    /// shown beside, so it runs in the first one alone.
+    pub fn round(&self, round: usize) -> Vec<Subject> {
+        use Subject::{Floor, Go, Ours, OwnPass, Rotel};
+        let base = if self.base == Base::Floor { Floor } else { OwnPass };
+        let mut subjects = match self.sink {
+            Sink::Ok => vec![base, Ours, Ours, base, Go],
+            _ => vec![Ours, Go],
+        };
+        if round == 0 {
+            subjects.push(Rotel);
+        }
+        subjects
     }
 }
 
@@ -157,8 +220,8 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_the_quick_rows_exist() {
-        let mut names: Vec<_> = all().iter().map(|row| row.name).collect();
-        assert!(QUICK.iter().all(|quick| names.contains(quick)));
+        let mut names: Vec<_> = all().into_iter().map(|row| row.name).collect();
+        assert!(QUICK.iter().all(|quick| names.iter().any(|name| name == quick)));
         names.sort_unstable();
         let count = names.len();
         names.dedup();
@@ -166,11 +229,25 @@ mod tests {
     }
 
     #[test]
+    fn every_signal_goes_by_both_transports_in_every_packing() {
+        for signal in Signal::ALL {
+            for transport in [Transport::Grpc, Transport::Http] {
+                for packing in [Packing::None, Packing::Gzip, Packing::Zstd] {
+                    let is = |row: &Row| {
+                        (row.job, row.signal, row.transport, row.packing)
+                            == (Job::Pass, signal, transport, packing)
+                    };
+                    assert!(all().iter().any(is), "{} {transport:?} {packing:?}", signal.name());
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_round_is_balanced_between_ours_and_its_base() {
-        use super::super::subject::Subject;
         for row in all().iter().filter(|row| row.sink == Sink::Ok) {
             let places = |wanted: Subject| -> usize {
-                row.round().iter().enumerate().filter(|(_, s)| **s == wanted).map(|(n, _)| n).sum()
+                row.round(0).iter().enumerate().filter(|(_, s)| **s == wanted).map(|(n, _)| n).sum()
             };
             let base = if row.base == Base::Floor { Subject::Floor } else { Subject::OwnPass };
             assert_eq!(places(base), places(Subject::Ours), "{}", row.name);

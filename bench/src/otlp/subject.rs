@@ -7,7 +7,7 @@ use std::process::Command;
 use serde::Serialize;
 
 use super::bodies::TAG;
-use super::rows::{Job, Row};
+use super::rows::{Job, MEMORY_MIB, Row};
 use super::wire::{Packing, Transport};
 
 /// A program under measurement.
@@ -98,12 +98,24 @@ fn config(row: &Row, job: Job, ours: bool, listen: SocketAddr, to: SocketAddr) -
         Transport::Grpc => ("otlp", format!("'{to}', tls: {{insecure: true}}")),
         Transport::Http => ("otlphttp", format!("'http://{to}'")),
     };
-    let queue = if job == Job::Queue { "" } else { ", sending_queue: {enabled: false}" };
+    let queue = match job {
+        Job::Queue => "",
+        Job::Overload => ", sending_queue: {queue_size: 1000000}",
+        _ => ", sending_queue: {enabled: false}",
+    };
     let wait = if ours && job == Job::BatchDelivered { "    wait_for: delivered\n" } else { "" };
     let (processors, chain) = match job {
         Job::Pass | Job::Queue => (String::new(), "[]"),
         Job::Batch | Job::BatchDelivered => ("processors:\n  batch: {}\n".to_owned(), "[batch]"),
-        Job::Tag => {
+        Job::Overload => {
+            let limits = format!("{{check_interval: 1s, limit_mib: {MEMORY_MIB}}}");
+            (format!("processors:\n  memory_limiter: {limits}\n"), "[memory_limiter]")
+        }
+        Job::Project if ours => {
+            let rules = "{attribute: project.id, rules: [{value: checkout}]}";
+            (format!("processors:\n  project: {rules}\n"), "[project]")
+        }
+        Job::Tag | Job::Project => {
             let action = format!("{{key: {TAG}, value: checkout, action: upsert}}");
             (format!("processors:\n  resource: {{attributes: [{action}]}}\n"), "[resource]")
         }
@@ -137,10 +149,10 @@ fn rotel(row: &Row, program: &Path, listen: SocketAddr, to: SocketAddr) -> Comma
         .args(["--otlp-grpc-max-recv-msg-size-mib", "64"]);
     match row.job {
         Job::Batch | Job::BatchDelivered => {}
-        Job::Tag => {
+        Job::Tag | Job::Project => {
             command.args(["--disable-batching", "--otel-resource-attributes", &format!("{TAG}=checkout")]);
         }
-        Job::Pass | Job::Queue => {
+        Job::Pass | Job::Queue | Job::Overload => {
             command.arg("--disable-batching");
         }
     }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::promise::{self, Promise};
 use super::rows::{Base, Row};
 use super::run::Measured;
 use super::subject::Subject;
@@ -24,15 +25,15 @@ impl Done {
         found
     }
 
-    fn of(&self, subject: Subject) -> impl Iterator<Item = &Measured> {
+    pub fn of(&self, subject: Subject) -> impl Iterator<Item = &Measured> {
         self.runs.iter().filter(move |run| run.subject == subject)
     }
 
-    fn median(&self, subject: Subject, value: impl Fn(&Measured) -> f64) -> f64 {
+    pub fn median(&self, subject: Subject, value: impl Fn(&Measured) -> f64) -> f64 {
         median(self.of(subject).map(value).collect())
     }
 
-    fn sum(&self, subject: Subject, value: impl Fn(&Measured) -> u64) -> u64 {
+    pub fn sum(&self, subject: Subject, value: impl Fn(&Measured) -> u64) -> u64 {
         self.of(subject).map(value).sum()
     }
 
@@ -40,38 +41,14 @@ impl Done {
         self.median(subject, |run| run.cpu_ns)
     }
 
-    fn base(&self) -> Subject {
+    pub fn base(&self) -> Subject {
         if self.row.base == Base::Floor { Subject::Floor } else { Subject::OwnPass }
     }
 
-    /// What was promised of this row and whether it held; what was not measured holds nothing.
+    /// What was promised of this row and whether it held.
     pub fn promises(&self) -> Vec<Promise> {
-        let ours = self.cpu(Subject::Ours);
-        let mut found = Vec::new();
-        if let Some(limit) = self.row.most_of_base {
-            let ratio = ours / self.cpu(self.base());
-            let text = format!("{}: CPU {ratio:.2} x {}, at most {limit}", self.row.name, self.base().name());
-            found.push(Promise { text, holds: ratio <= limit });
-        }
-        if let Some(limit) = self.row.least_of_go
-            && self.of(Subject::Go).next().is_some()
-        {
-            let ratio = self.cpu(Subject::Go) / ours;
-            let text =
-                format!("{}: the Go Collector takes {ratio:.1} x our CPU, at least {limit}", self.row.name);
-            found.push(Promise { text, holds: ratio >= limit });
-        }
-        let lost = self.sum(Subject::Ours, |run| run.lost);
-        let text = format!("{}: {lost} acknowledged records lost", self.row.name);
-        found.push(Promise { text, holds: lost == 0 });
-        found
+        promise::of(self)
     }
-}
-
-/// A sentence that is true or not.
-pub struct Promise {
-    pub text: String,
-    pub holds: bool,
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -116,7 +93,7 @@ fn cells(done: &[Done]) -> Vec<[String; 17]> {
                 format!("{:.digits$}", row.median(subject, value))
             };
             lines.push([
-                row.row.name.to_owned(),
+                row.row.name.clone(),
                 subject.name().to_owned(),
                 row.of(subject).count().to_string(),
                 format!("{cpu:.0}"),
@@ -161,15 +138,17 @@ pub fn text(done: &[Done]) -> String {
     out.join("\n")
 }
 
-/// The same as Markdown.
+/// The same as Markdown, without the promises.
 pub fn markdown(done: &[Done]) -> String {
     let mut out = vec![format!("| {} |", HEAD.join(" | ")), format!("|---|---{}|", "|---:".repeat(15))];
     out.extend(cells(done).iter().map(|line| format!("| {} |", line.join(" | "))));
-    out.push(String::new());
-    for promise in done.iter().flat_map(Done::promises) {
-        out.push(format!("- {}: {}", if promise.holds { "ok" } else { "**over**" }, promise.text));
-    }
     out.join("\n") + "\n"
+}
+
+/// The promises as a Markdown list.
+pub fn verdicts(done: &[Done]) -> String {
+    let line = |p: Promise| format!("- {}: {}\n", if p.holds { "ok" } else { "**over**" }, p.text);
+    done.iter().flat_map(Done::promises).map(line).collect()
 }
 
 /// Every run of every row.
@@ -201,6 +180,7 @@ pub fn json(done: &[Done], about: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::promise::Bound;
     use super::*;
 
     fn measured(subject: Subject, cpu_ns: f64, lost: u64) -> Measured {
@@ -241,6 +221,10 @@ mod tests {
         assert_eq!(holds(done(650.0, 0)), [true, true, true]);
         assert_eq!(holds(done(750.0, 0)), [false, false, true]);
         assert_eq!(holds(done(650.0, 7)), [true, true, false]);
+        let held_to = |bounds| Done { row: Row { bounds, ..done(650.0, 0).row }, ..done(650.0, 0) };
+        // Every subject sent the same bytes at the same rate, and had 13 MiB at most.
+        assert_eq!(holds(held_to(&[Bound::GoRate(1.1), Bound::GoBytes(1.0)])), [false, true, true]);
+        assert_eq!(holds(held_to(&[Bound::Peak(12), Bound::OnlyRetryable])), [false, true, true]);
     }
 
     #[test]
@@ -250,7 +234,8 @@ mod tests {
         assert_eq!(lines[0].len(), lines[2].len());
         assert!(lines[2].contains("streamgauge") && lines[2].contains("1.10"), "{}", lines[2]);
         assert!(
-            markdown(&[done(660.0, 0)]).contains("| pass-grpc | go collector | 1 | 3600 | 6.00 | 5.45 |")
+            markdown(&[done(660.0, 0)])
+                .contains("| pass-logs-grpc | go collector | 1 | 3600 | 6.00 | 5.45 |")
         );
     }
 
