@@ -3,8 +3,9 @@
 //! - [`config`]: the section.
 //! - `export`: one attempt: pack, post, and what the answer means for delivery.
 //!
-//! The parts of a request go out as they are, in a row: nothing is decoded. With `encoding: json` they are written anew. Queue, retry and timeout stand before this
-//! exporter; one attempt either ends in an answer or says whether another try may help.
+//! The parts of a request go out as they are, in a row: nothing is decoded. With `encoding: json` they are written anew.
+//! Queue, retry and timeout stand before this exporter; one attempt either ends in an answer or says whether another try
+//! may help.
 
 pub mod config;
 mod export;
