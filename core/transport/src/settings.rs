@@ -45,6 +45,11 @@ pub struct TlsClient {
     pub min_version: Option<TlsVersion>,
     /// The highest version of TLS to speak; without it 1.3.
     pub max_version: Option<TlsVersion>,
+    /// Cipher suites for TLS 1.2, such as `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256`; without them all that are safe. Those
+    /// that are not are never spoken.
+    pub cipher_suites: Vec<String>,
+    /// Curves for the exchange of keys, best first: `X25519`, `P256`, `P384`; without them all of these.
+    pub curve_preferences: Vec<String>,
     /// How often the files are looked at; they are read again when they have changed. Without it every second.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "Option<String>")]
@@ -71,6 +76,11 @@ pub struct TlsServer {
     pub min_version: Option<TlsVersion>,
     /// The highest version of TLS to speak; without it 1.3.
     pub max_version: Option<TlsVersion>,
+    /// Cipher suites for TLS 1.2, such as `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256`; without them all that are safe. Those
+    /// that are not are never spoken.
+    pub cipher_suites: Vec<String>,
+    /// Curves for the exchange of keys, best first: `X25519`, `P256`, `P384`; without them all of these.
+    pub curve_preferences: Vec<String>,
     /// How often the files are looked at; they are read again when they have changed. Without it every second.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "Option<String>")]

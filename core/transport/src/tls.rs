@@ -10,7 +10,7 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, NamedGroup, RootCertStore, ServerConfig, SignatureScheme};
 use rustls::{SupportedProtocolVersion, version};
 
 use streamgauge_config::{REREAD_EVERY, Reread, Secret};
@@ -65,6 +65,7 @@ impl TlsClient {
         let mut found = self.pair().err().into_iter().collect::<Vec<_>>();
         found.extend(Pem::of("ca_file", &self.ca_file, &self.ca_pem).err());
         found.extend(version_problem(self.min_version, self.max_version));
+        found.extend(self.provider().err().map(|error| (error.key, error.message)));
         found
     }
 
@@ -80,8 +81,12 @@ impl TlsClient {
         reread(files, self.reload_interval, move || settings.config(&alpn))
     }
 
+    fn provider(&self) -> Result<Arc<CryptoProvider>, TlsError> {
+        provider(&self.cipher_suites, &self.curve_preferences)
+    }
+
     fn config(&self, alpn: &[Vec<u8>]) -> Result<ClientConfig, TlsError> {
-        let builder = ClientConfig::builder_with_provider(provider())
+        let builder = ClientConfig::builder_with_provider(self.provider()?)
             .with_protocol_versions(&versions(self.min_version, self.max_version)?)
             .map_err(|e| error("min_version", e))?;
         let builder = if self.insecure_skip_verify {
@@ -120,6 +125,7 @@ impl TlsServer {
     pub fn problems(&self) -> Vec<(&'static str, String)> {
         let mut found = self.pair().err().into_iter().collect::<Vec<_>>();
         found.extend(version_problem(self.min_version, self.max_version));
+        found.extend(self.provider().err().map(|error| (error.key, error.message)));
         found
     }
 
@@ -136,16 +142,20 @@ impl TlsServer {
         reread(files, self.reload_interval, move || settings.config(&alpn))
     }
 
+    fn provider(&self) -> Result<Arc<CryptoProvider>, TlsError> {
+        provider(&self.cipher_suites, &self.curve_preferences)
+    }
+
     fn config(&self, alpn: &[Vec<u8>]) -> Result<ServerConfig, TlsError> {
         let (cert, key) = self.pair()?;
-        let builder = ServerConfig::builder_with_provider(provider())
+        let builder = ServerConfig::builder_with_provider(self.provider()?)
             .with_protocol_versions(&versions(self.min_version, self.max_version)?)
             .map_err(|e| error("min_version", e))?;
         let builder = match &self.client_ca_file {
             None => builder.with_no_client_auth(),
             Some(file) => {
                 let roots = Pem { key: "client_ca_file", source: Source::File(file) }.roots()?;
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), self.provider()?)
                     .build()
                     .map_err(|e| error("client_ca_file", e))?;
                 builder.with_client_cert_verifier(verifier)
@@ -257,8 +267,35 @@ fn version_problem(min: Option<TlsVersion>, max: Option<TlsVersion>) -> Option<(
     matches!((min, max), (Some(min), Some(max)) if min > max).then(|| ("min_version", text.to_owned()))
 }
 
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
+/// The cryptography with these suites and curves alone. What there is not is left out, as long as something stays.
+fn provider(suites: &[String], curves: &[String]) -> Result<Arc<CryptoProvider>, TlsError> {
+    let mut provider = ring::default_provider();
+    if !suites.is_empty() {
+        // As in Go, they are about TLS 1.2: all suites of 1.3 are good.
+        let asked = |name: &str| suites.iter().any(|suite| suite == name);
+        provider
+            .cipher_suites
+            .retain(|suite| suite.tls13().is_some() || asked(&format!("{:?}", suite.suite())));
+        if provider.cipher_suites.iter().all(|suite| suite.tls13().is_some()) {
+            return Err(error("cipher_suites", "none of these suites is supported"));
+        }
+    }
+    if !curves.is_empty() {
+        let known = |curve: &String| {
+            let group = match curve.as_str() {
+                "X25519" => NamedGroup::X25519,
+                "P256" => NamedGroup::secp256r1,
+                "P384" => NamedGroup::secp384r1,
+                _ => return None,
+            };
+            ring::ALL_KX_GROUPS.iter().copied().find(|one| one.name() == group)
+        };
+        provider.kx_groups = curves.iter().filter_map(known).collect();
+        if provider.kx_groups.is_empty() {
+            return Err(error("curve_preferences", "none of these curves is supported: X25519, P256, P384"));
+        }
+    }
+    Ok(Arc::new(provider))
 }
 
 fn versions(

@@ -219,6 +219,15 @@ async fn tls_checks_the_server_unless_told_otherwise() {
     let oldest = TlsClient { max_version: Some(TlsVersion::V1_2), ..trusting.clone() };
     assert_eq!(over_tls(&server, &oldest).await.unwrap(), Code::Ok);
 
+    let curves = vec!["P521".into(), "P384".into()];
+    let suites =
+        vec!["TLS_RSA_WITH_AES_128_CBC_SHA".into(), "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384".into()];
+    let choosy = TlsClient { cipher_suites: suites, curve_preferences: curves, ..oldest.clone() };
+    assert_eq!(over_tls(&server, &choosy).await.unwrap(), Code::Ok);
+    let foreign = vec!["TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384".into()]; // the certificate's key is an ECDSA one
+    let foreign = TlsClient { cipher_suites: foreign, ..oldest.clone() };
+    assert_eq!(over_tls(&server, &foreign).await.unwrap_err().failure, Failure::Connect);
+
     let misled = TlsClient { server_name_override: Some("elsewhere".into()), ..trusting };
     assert_eq!(over_tls(&server, &misled).await.unwrap_err().failure, Failure::Connect);
     let strange = TlsClient { ca_file: path(&other.ca), ..Default::default() };
@@ -266,6 +275,10 @@ fn broken_tls_settings_name_the_key_and_the_file() {
         ..Default::default()
     };
     assert_eq!(crossed.problems()[0].0, "min_version");
+    let weak = TlsClient { cipher_suites: vec!["TLS_RSA_WITH_RC4_128_SHA".into()], ..Default::default() };
+    assert_eq!(weak.problems()[0].0, "cipher_suites");
+    let curve = TlsServer { curve_preferences: vec!["P521".into()], ..Default::default() };
+    assert_eq!(curve.problems()[1].0, "curve_preferences");
 }
 
 #[tokio::test]
