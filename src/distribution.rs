@@ -38,6 +38,7 @@ pub static DISTRIBUTION: Distribution = Distribution {
         &exporters::prometheus_remote_write::FACTORY,
     ],
     extensions: &[
+        &extensions::api::FACTORY,
         &extensions::basicauth::FACTORY,
         &extensions::bearertokenauth::FACTORY,
         &extensions::file_storage::FACTORY,

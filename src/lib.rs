@@ -2,8 +2,10 @@
 
 pub mod catalogue;
 pub mod cli;
+mod collector;
 mod components;
 mod configuration;
+mod control;
 mod demo;
 pub mod distribution;
 mod first_screen;
@@ -12,3 +14,4 @@ mod print_config;
 pub mod reference;
 mod run;
 mod validate;
+mod watch;

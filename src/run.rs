@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use clap::Args;
 use streamgauge_component::{Clock, Host};
-use streamgauge_engine::Running;
-use streamgauge_telemetry::{Logs, Telemetry};
-use tokio::signal::unix::{SignalKind, signal};
+use streamgauge_telemetry::Logs;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
 use crate::cli::{self, ConfigArgs, Failure};
+use crate::collector::Collector;
 use crate::configuration::{self, Configuration};
-use crate::first_screen;
+use crate::watch::Watch;
+use crate::{control, first_screen};
 
 /// What runs without a `--config`.
 pub(crate) const BUILT_IN: &str = include_str!("builtin.yaml");
@@ -36,7 +38,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let logs = Logs::install().map_err(Failure::runtime)?;
     logs.apply(&configuration.telemetry.logs).map_err(Failure::runtime)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "Starting streamgauge...");
-    runtime.block_on(collect(configuration, &logs))
+    runtime.block_on(collect(configuration, &args.config, &logs))
 }
 
 /// One worker a CPU that the process may use; no workers at all when that is one.
@@ -47,30 +49,58 @@ pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     }
 }
 
-async fn collect(configuration: Configuration, logs: &Logs) -> Result<(), Failure> {
+async fn collect(configuration: Configuration, args: &ConfigArgs, logs: &Logs) -> Result<(), Failure> {
     let host = Host::new(Clock::system(), Arc::default(), Arc::default());
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::runtime)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::runtime)?;
-    let (registry, board) = (Arc::clone(host.registry()), Arc::clone(host.board()));
-    let telemetry =
-        Telemetry::start(&configuration.telemetry, registry, board, logs).await.map_err(Failure::runtime)?;
-    let patience = configuration.plan.settings().shutdown_timeout;
-    let running = Running::start(&configuration.plan, host).await.map_err(Failure::runtime)?;
-    let mut signals = async || {
-        let name = tokio::select! {
-            _ = terminate.recv() => "terminated",
-            _ = interrupt.recv() => "interrupt",
+    let mut signals = Signals::new().map_err(Failure::runtime)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(Failure::runtime)?;
+    let (requests, mut asked) = mpsc::channel(1);
+    host.set_control(Arc::new(control::Process { registry: host.registry().clone(), requests }));
+    let mut files = Watch::new(&args.config);
+    let mut collector = Collector::start(configuration, host, logs).await.map_err(Failure::runtime)?;
+    let load = || configuration::load(args, Some(BUILT_IN));
+    let fallen = loop {
+        let watching = collector.settings().reload.watch;
+        let (trigger, answer): (_, Option<control::Request>) = tokio::select! {
+            () = signals.end() => break None,
+            why = collector.fatal() => break Some(why),
+            _ = hangup.recv() => ("SIGHUP", None),
+            Some(request) = asked.recv() => ("API", Some(request)),
+            () = files.changed(), if watching => ("file", None),
         };
-        tracing::info!(signal = name, "Received signal from OS");
+        files.mark();
+        let reloaded = collector.reload(trigger, load).await;
+        if let Some(answer) = answer {
+            let _ = answer.send(reloaded); // who asked may have gone
+        }
     };
-    let fallen = tokio::select! {
-        () = signals() => None,
-        why = running.fatal() => Some(why),
-    };
-    running.stop_until(patience, signals()).await;
-    telemetry.shutdown().await;
+    drop(asked);
+    collector.stop(signals.end()).await;
     match fallen {
         None => Ok(()),
         Some(why) => Err(Failure::runtime(why)),
+    }
+}
+
+/// What the operating system ends a collector with.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Returns when the collector is told to end.
+    async fn end(&mut self) {
+        let name = tokio::select! {
+            _ = self.terminate.recv() => "terminated",
+            _ = self.interrupt.recv() => "interrupt",
+        };
+        tracing::info!(signal = name, "Received signal from OS");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use streamgauge_pdata::Signal;
 use streamgauge_storage::Storage;
@@ -10,6 +10,7 @@ use streamgauge_storage::Storage;
 use crate::authenticator::Authenticator;
 use crate::budget::Budget;
 use crate::clock::Clock;
+use crate::control::Control;
 use crate::counters::{Instrument, InstrumentKind, Node, Registry};
 use crate::error::ComponentError;
 use crate::extension::Extension;
@@ -32,6 +33,7 @@ struct Process {
     registry: Arc<Registry>,
     budget: Arc<Budget>,
     extensions: Mutex<HashMap<Arc<str>, Weak<dyn Extension>>>,
+    control: OnceLock<Arc<dyn Control>>,
     shared: Mutex<HashMap<(TypeId, String), Weak<dyn Any + Send + Sync>>>,
 }
 
@@ -47,6 +49,7 @@ impl Host {
             registry,
             budget,
             extensions: Mutex::default(),
+            control: OnceLock::new(),
             shared: Mutex::default(),
         };
         Host { kind: Kind::Extension, id: "".into(), process: Arc::new(process) }
@@ -131,6 +134,16 @@ impl Host {
     fn extension(&self, id: &str) -> Option<Arc<dyn Extension>> {
         let all = self.process.extensions.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(id).and_then(Weak::upgrade)
+    }
+
+    /// Lets extensions ask the process itself. Once; it must not hold a host.
+    pub fn set_control(&self, control: Arc<dyn Control>) {
+        let _first = self.process.control.set(control);
+    }
+
+    /// The process itself, where it can be asked.
+    pub fn control(&self) -> Option<&Arc<dyn Control>> {
+        self.process.control.get()
     }
 
     /// Reports this component's state. A change is logged once, a recovery too.

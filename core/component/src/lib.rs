@@ -16,6 +16,7 @@ mod authenticator;
 mod batch;
 mod budget;
 mod clock;
+mod control;
 mod counters;
 mod delivery;
 mod error;
@@ -41,6 +42,7 @@ pub use authenticator::{AuthSettings, Authenticator, Unauthenticated};
 pub use batch::{Batch, Context, Part};
 pub use budget::{Budget, MemoryBound, MemoryBounds, Pressure};
 pub use clock::{Clock, Now};
+pub use control::{Control, Reloaded};
 pub use counters::{Edge, Instrument, InstrumentKind, ItemCounter, Node, Registry, edge_name};
 pub use delivery::{
     BatchSettings, BreakerSettings, DeliverySettings, Partition, QueueSettings, RetrySettings, Sizer,
@@ -61,7 +63,7 @@ pub use outlet::{Consumer, Outlet, Outlets, panic_message};
 pub use processor::{Held, Out, Processor, Tally};
 pub use random::Random;
 pub use receiver::Receiver;
-pub use status::{ComponentStatus, Kind, State, StatusBoard};
+pub use status::{ComponentStatus, Kind, LastReload, State, StatusBoard};
 pub use stored::{Unreadable, restored, stored};
 pub use streamgauge_pdata::Signal;
 pub use system_memory::SystemMemory;

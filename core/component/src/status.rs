@@ -81,6 +81,15 @@ pub struct ComponentStatus {
     pub since: SystemTime,
 }
 
+/// How the last reload of the configuration went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastReload {
+    /// When.
+    pub at: SystemTime,
+    /// Why the configuration before it runs on; nothing when the new one runs.
+    pub error: Option<String>,
+}
+
 /// The states of all components, and whether the pipelines are ready. One for a process.
 #[derive(Debug, Default)]
 pub struct StatusBoard {
@@ -90,6 +99,7 @@ pub struct StatusBoard {
 #[derive(Debug, Default)]
 struct Board {
     ready_since: Option<SystemTime>,
+    last_reload: Option<LastReload>,
     components: BTreeMap<(Kind, String), ComponentStatus>,
 }
 
@@ -118,6 +128,16 @@ impl StatusBoard {
     /// Forgets a component that is gone.
     pub fn remove(&self, kind: Kind, id: &str) {
         self.lock().components.remove(&(kind, id.to_owned()));
+    }
+
+    /// Tells how a reload went.
+    pub fn set_reload(&self, last: LastReload) {
+        self.lock().last_reload = Some(last);
+    }
+
+    /// How the last reload went, once there was one.
+    pub fn last_reload(&self) -> Option<LastReload> {
+        self.lock().last_reload.clone()
     }
 
     /// Says whether the pipelines are ready.

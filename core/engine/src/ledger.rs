@@ -2,20 +2,29 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Serialize, Serializer};
 use streamgauge_component::{Kind, Reason, Registry, Signal};
 
+mod pipelines;
+mod table;
+
+pub use pipelines::PipelineRow;
+
 /// One component's line of the ledger, over all its pipelines, for one signal. Items.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LedgerRow {
     /// Its kind.
+    #[serde(serialize_with = "kind")]
     pub kind: Kind,
     /// Its id.
     pub component: String,
     /// Pipeline, for processors; empty for what pipelines share.
     pub pipeline: String,
     /// What it handles.
+    #[serde(serialize_with = "signal")]
     pub signal: Signal,
     /// Taken in.
+    #[serde(rename = "in")]
     pub taken: u64,
     /// Made here.
     pub created: u64,
@@ -26,40 +35,76 @@ pub struct LedgerRow {
     /// Ended well here.
     pub delivered: u64,
     /// Ended here for good.
+    #[serde(serialize_with = "reasons")]
     pub dropped: Vec<(Reason, u64)>,
     /// Given back to the source.
+    #[serde(serialize_with = "reasons")]
     pub returned: Vec<(Reason, u64)>,
     /// Refused at the door, never inside.
+    #[serde(serialize_with = "reasons")]
     pub refused: Vec<(Reason, u64)>,
+}
+
+/// What passed between two components.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EdgeRow {
+    /// Pipeline; empty for what leads into several.
+    pub pipeline: String,
+    /// The sending component: `receiver/otlp`.
+    pub from: String,
+    /// The taking component, or `fanout`.
+    pub to: String,
+    /// What passed.
+    #[serde(serialize_with = "signal")]
+    pub signal: Signal,
+    /// Spans, data points or log records.
+    pub items: u64,
+    /// Encoded bytes.
+    pub bytes: u64,
 }
 
 impl LedgerRow {
     /// in + created - (out + held + delivered + dropped + returned): 0 when nothing moves.
     pub fn difference(&self) -> i64 {
-        let sum = |counts: &[(Reason, u64)]| counts.iter().map(|(_, n)| n).sum::<u64>();
         let left = self.taken + self.created;
         let right = self.out + self.held + self.delivered + sum(&self.dropped) + sum(&self.returned);
         left as i64 - right as i64
     }
 }
 
-/// The whole ledger at one moment.
-#[derive(Clone, Debug, Default)]
+/// The whole ledger at one moment. Exact when nothing moves; under load off by what tasks have in hand.
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Ledger {
     /// Receivers, processors, connectors, exporters.
+    #[serde(rename = "components")]
     pub rows: Vec<LedgerRow>,
+    /// What passed between them.
+    pub edges: Vec<EdgeRow>,
+    /// What came into each pipeline and left it.
+    pub pipelines: Vec<PipelineRow>,
 }
 
 impl Ledger {
     /// Reads the counters.
     pub fn read(registry: &Registry) -> Self {
+        let edges: Vec<EdgeRow> = registry
+            .edges()
+            .into_iter()
+            .map(|edge| EdgeRow {
+                pipeline: edge.pipeline.to_string(),
+                from: edge.from.to_string(),
+                to: edge.to.to_string(),
+                signal: edge.signal,
+                items: edge.items.get(),
+                bytes: edge.bytes.get(),
+            })
+            .collect();
         // Processors have one edge set a pipeline; everything else is shared by its pipelines.
         let (mut taken, mut out) = (BTreeMap::new(), BTreeMap::new());
-        for edge in registry.edges() {
-            let items = edge.items.get();
+        for edge in &edges {
             for (map, end) in [(&mut taken, &edge.to), (&mut out, &edge.from)] {
-                for pipeline in [edge.pipeline.to_string(), SHARED.to_owned()] {
-                    *map.entry((end.to_string(), edge.signal, pipeline)).or_insert(0u64) += items;
+                for pipeline in [edge.pipeline.as_str(), SHARED] {
+                    *map.entry((end.clone(), edge.signal, pipeline.to_owned())).or_insert(0u64) += edge.items;
                 }
             }
         }
@@ -73,8 +118,11 @@ impl Ledger {
                 component: node.component.to_string(),
                 pipeline: node.pipeline.to_string(),
                 signal: node.signal,
-                // Nothing leads into a receiver: what it took in is what it passed on.
-                taken: if node.kind == Kind::Receiver { out } else { taken.get(&key).copied().unwrap_or(0) },
+                // Nothing leads into a receiver: what it has not made itself it took in, and passed on.
+                taken: match node.kind {
+                    Kind::Receiver => out.saturating_sub(node.created.get()),
+                    _ => taken.get(&key).copied().unwrap_or(0),
+                },
                 created: node.created.get(),
                 out,
                 held: node.held_items.get(),
@@ -84,8 +132,64 @@ impl Ledger {
                 refused: node.refused.counts().collect(),
             }
         });
-        Ledger { rows: rows.collect() }
+        let mut rows: Vec<LedgerRow> = rows.collect();
+        rows.sort_by(|a, b| {
+            let key = |r: &LedgerRow| (r.kind, r.signal.name(), r.pipeline.clone(), r.component.clone());
+            key(a).cmp(&key(b))
+        });
+        let pipelines = pipelines::rows(&rows, &edges);
+        Ledger { rows, edges, pipelines }
+    }
+
+    /// Items that came in by receivers or were made by them, and those that exporters delivered; what ended elsewhere.
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        for row in &self.rows {
+            match row.kind {
+                Kind::Receiver => summary.received += row.taken + row.created,
+                Kind::Exporter => summary.delivered += row.delivered,
+                _ => {}
+            }
+            summary.dropped += sum(&row.dropped);
+            summary.returned += sum(&row.returned);
+            summary.refused += sum(&row.refused);
+            summary.held += row.held;
+        }
+        summary
     }
 }
 
+/// The ledger in six numbers of items. A fan-out delivers an item once for each branch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Taken in, or made, by receivers.
+    pub received: u64,
+    /// Delivered by exporters.
+    pub delivered: u64,
+    /// Ended anywhere for good.
+    pub dropped: u64,
+    /// Given back to their sources.
+    pub returned: u64,
+    /// Refused at a door.
+    pub refused: u64,
+    /// Inside.
+    pub held: u64,
+}
+
 const SHARED: &str = "*";
+
+fn sum(counts: &[(Reason, u64)]) -> u64 {
+    counts.iter().map(|(_, n)| n).sum()
+}
+
+fn kind<S: Serializer>(kind: &Kind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(kind.as_str())
+}
+
+fn signal<S: Serializer>(signal: &Signal, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(signal.name())
+}
+
+fn reasons<S: Serializer>(counts: &[(Reason, u64)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(counts.iter().map(|(reason, items)| (reason.as_str(), items)))
+}

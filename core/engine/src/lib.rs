@@ -24,7 +24,7 @@ mod turn;
 
 pub use changes::Changes;
 pub use distribution::Distribution;
-pub use ledger::{Ledger, LedgerRow};
+pub use ledger::{EdgeRow, Ledger, LedgerRow, PipelineRow, Summary};
 pub use plan::Plan;
 pub use running::{Running, StopReport};
 pub use settings::{ReloadSettings, ServiceSettings};

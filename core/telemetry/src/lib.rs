@@ -16,9 +16,8 @@ mod process;
 mod resource;
 mod text;
 
-use std::sync::Arc;
-
-use streamgauge_component::{Registry, StatusBoard};
+use streamgauge_component::Host;
+use streamgauge_transport::{Pages, Sockets};
 
 pub use config::{
     Encoding, Header, Headers, LogLevel, LogsConfig, MetricsConfig, MetricsLevel, OtlpConfig, PeriodicReader,
@@ -42,32 +41,30 @@ impl std::error::Error for TelemetryError {}
 /// The running part of `service.telemetry`: what serves, pushes and traces.
 #[derive(Debug)]
 pub struct Telemetry {
-    endpoints: Vec<endpoint::Endpoint>,
+    endpoints: Vec<Pages>,
     pushes: Vec<otlp::MetricsPush>,
     traces: Option<otlp::Traces>,
     logs: Logs,
 }
 
 impl Telemetry {
-    /// Starts what the section asks for; inside a tokio runtime. The logs are set by [`Logs::apply`].
+    /// Starts what the section asks for; inside a tokio runtime. The logs are set by [`Logs::apply`], and spans are made
+    /// from [`Telemetry::trace`] on. One that runs may be followed by another on the same ports.
     ///
     /// # Errors
     /// A port that is taken, an endpoint that is no address.
-    pub async fn start(
-        config: &TelemetryConfig,
-        registry: Arc<Registry>,
-        board: Arc<StatusBoard>,
-        logs: &Logs,
-    ) -> Result<Self, TelemetryError> {
+    pub async fn start(config: &TelemetryConfig, host: &Host, logs: &Logs) -> Result<Self, TelemetryError> {
         let resource = resource::attributes(&config.resource);
-        let source = families::Source::new(registry, board, config.metrics.level);
+        let source =
+            families::Source::new(host.registry().clone(), host.board().clone(), config.metrics.level);
+        let sockets = host.shared("", Sockets::default);
         let mut telemetry =
             Self { endpoints: Vec::new(), pushes: Vec::new(), traces: None, logs: logs.clone() };
         if config.metrics.level != MetricsLevel::None {
             for reader in &config.metrics.readers {
                 if let Some(prometheus) = reader.pull.as_ref().map(|pull| &pull.exporter.prometheus) {
                     let writer = text::Exposition::new(source.clone(), prometheus, &resource);
-                    telemetry.endpoints.push(endpoint::Endpoint::start(prometheus, writer).await?);
+                    telemetry.endpoints.push(endpoint::start(prometheus, writer, &sockets).await?);
                 }
                 if let Some(periodic) = &reader.periodic {
                     telemetry.pushes.push(otlp::MetricsPush::start(periodic, source.clone(), &resource)?);
@@ -75,22 +72,40 @@ impl Telemetry {
             }
         }
         if config.traces.level != TracesLevel::None && !config.traces.processors.is_empty() {
-            let traces = otlp::Traces::start(&config.traces.processors, &resource)?;
-            logs.trace_with(traces.tracer())?;
-            telemetry.traces = Some(traces);
+            telemetry.traces = Some(otlp::Traces::start(&config.traces.processors, &resource)?);
         }
         Ok(telemetry)
     }
 
-    /// Where scrapes are answered; the ports are the real ones when 0 was asked for.
-    pub fn addresses(&self) -> Vec<std::net::SocketAddr> {
-        self.endpoints.iter().map(|e| e.address()).collect()
+    /// Makes this section's spans from now on, or none when it asks for none.
+    ///
+    /// # Errors
+    /// The log is gone, which only happens while the process ends.
+    pub fn trace(&self) -> Result<(), TelemetryError> {
+        match &self.traces {
+            Some(traces) => self.logs.trace_with(traces.tracer()),
+            None => {
+                self.logs.stop_tracing();
+                Ok(())
+            }
+        }
     }
 
-    /// Pushes what is left and closes. Never waits longer than the pushes' own timeouts.
+    /// Where scrapes are answered; the ports are the real ones when 0 was asked for.
+    pub fn addresses(&self) -> Vec<std::net::SocketAddr> {
+        self.endpoints.iter().filter_map(|pages| pages.local_addr().tcp()).collect()
+    }
+
+    /// Makes no more spans, and closes.
     pub async fn shutdown(self) {
-        let Self { endpoints, pushes, traces, logs } = self;
-        logs.stop_tracing();
+        self.logs.stop_tracing();
+        self.close().await;
+    }
+
+    /// Pushes what is left and closes. Never waits longer than the pushes' own timeouts. Spans are not its affair any more:
+    /// another section makes them.
+    pub async fn close(self) {
+        let Self { endpoints, pushes, traces, logs: _ } = self;
         // The SDK's shutdown blocks its thread until the last export is through.
         let flushed = tokio::task::spawn_blocking(move || {
             pushes.into_iter().for_each(otlp::MetricsPush::shutdown);

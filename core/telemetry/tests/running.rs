@@ -1,10 +1,9 @@
 //! The section at work: scrapes over HTTP, pushes to a foreign OTLP server, spans, and the section as YAML.
 
 #![allow(clippy::unwrap_used)] // a test that fails is what it is for
-use std::sync::Arc;
 use std::time::Duration;
 
-use streamgauge_component::{Kind, Registry, Signal};
+use streamgauge_component::{Host, Kind, Signal};
 use streamgauge_config::Section;
 use streamgauge_harness::{OtlpSink, http, poll_until_async};
 use streamgauge_telemetry::{Logs, Telemetry, TelemetryConfig};
@@ -42,10 +41,11 @@ resource: {{service.name: gauge-1, service.instance.id: null}}
     let logs = Logs::install().unwrap();
     assert!(Logs::install().is_err(), "a process has one log");
     logs.apply(&config.logs).unwrap();
-    let registry = Arc::new(Registry::default());
-    let exporter = registry.node("", "x", Kind::Exporter, Signal::Logs);
+    let host = Host::for_test(Kind::Exporter, "x");
+    let exporter = host.node(Signal::Logs);
     exporter.delivered.add(41);
-    let telemetry = Telemetry::start(&config, registry.clone(), Arc::default(), &logs).await.unwrap();
+    let telemetry = Telemetry::start(&config, &host, &logs).await.unwrap();
+    telemetry.trace().unwrap();
     let url = format!("http://{}", telemetry.addresses()[0]);
 
     let answer = get(format!("{url}/metrics")).await;
@@ -85,7 +85,8 @@ async fn a_taken_port_is_told_with_what_to_do(logs: &Logs) {
     let yaml = format!(
         "metrics: {{readers: [{{pull: {{exporter: {{prometheus: {{host: 127.0.0.1, port: {port}}}}}}}}}]}}"
     );
-    let error = Telemetry::start(&section(&yaml), Arc::default(), Arc::default(), logs).await.unwrap_err();
+    let error =
+        Telemetry::start(&section(&yaml), &Host::for_test(Kind::Extension, ""), logs).await.unwrap_err();
     let text = error.to_string();
     assert!(text.contains(&format!("127.0.0.1:{port}")) && text.contains("set another port"), "{text}");
 }

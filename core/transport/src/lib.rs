@@ -38,7 +38,7 @@ pub use payload::Payload;
 pub use retry_after::retry_after;
 pub use server::{
     ALPN, Address, BindError, Denied, Encoding, GRPC_MESSAGE_LIMIT, HTTP_BODY_LIMIT, Handler, Listener,
-    Protocol, Reply, Request, Server, ServerOptions, Timeouts,
+    Pages, Protocol, Reply, Request, Server, ServerOptions, Sockets, Timeouts,
 };
 pub use settings::{
     Cors, KeepaliveClient, KeepaliveEnforcement, KeepaliveServer, KeepaliveServerParameters, TlsClient,

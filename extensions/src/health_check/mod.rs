@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use streamgauge_component::factory::{ConfigType, Create, Description, ExtensionFactory, Stability};
 use streamgauge_component::{ComponentError, Extension, Host};
-use tokio::task::JoinHandle;
+use streamgauge_transport::Pages;
 
 pub use config::{Config, PipelineCheck, ResponseBody};
 
@@ -33,29 +33,28 @@ pub static FACTORY: ExtensionFactory = ExtensionFactory {
 };
 
 fn create(create: Create) -> Result<Arc<dyn Extension>, ComponentError> {
-    Ok(Arc::new(HealthCheck { config: create.config()?, server: Mutex::default() }))
+    Ok(Arc::new(HealthCheck { config: create.config()?, pages: Mutex::default() }))
 }
 
 struct HealthCheck {
     config: Arc<Config>,
-    server: Mutex<Option<JoinHandle<()>>>,
+    pages: Mutex<Option<Pages>>,
 }
 
 #[async_trait]
 impl Extension for HealthCheck {
     async fn start(&self, host: Host) -> Result<(), ComponentError> {
-        let listener = server::bind(&self.config.endpoint).await?;
-        let task = tokio::spawn(server::serve(listener, self.config.clone(), host.board().clone()));
-        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+        let pages = crate::listen::pages(&host, &self.config.endpoint).await?;
+        let probe = Arc::new(server::Probe { config: self.config.clone(), board: host.board().clone() });
+        let pages = Pages::serve(pages, move |request| std::future::ready(probe.answer(&request)));
+        *self.pages.lock().unwrap_or_else(PoisonError::into_inner) = Some(pages);
         Ok(())
     }
 
     async fn shutdown(&self) {
-        let task = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(task) = task {
-            task.abort();
-            // Waited for, so that the port is free when this returns.
-            let _ = task.await;
+        let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(pages) = pages {
+            pages.stop().await;
         }
     }
 }

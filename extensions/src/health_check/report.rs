@@ -19,6 +19,18 @@ pub(super) struct Report {
     uptime: Option<String>,
     /// Components that are neither well nor on their ordinary way up or down.
     degraded: Vec<Degraded>,
+    /// How the last reload went; absent until there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_reload: Option<Reload>,
+}
+
+#[derive(Serialize)]
+struct Reload {
+    at: String,
+    /// `ok`, or `refused`: the configuration before it runs on.
+    result: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -40,6 +52,11 @@ impl Report {
             up_since: up_since.map(stamp),
             uptime: up_since.map(|up| humantime::format_duration(whole_seconds(up)).to_string()),
             degraded: board.components().into_iter().filter(is_degraded).map(Degraded::from).collect(),
+            last_reload: board.last_reload().map(|last| Reload {
+                at: stamp(last.at),
+                result: if last.error.is_none() { "ok" } else { "refused" },
+                reason: last.error,
+            }),
         }
     }
 }

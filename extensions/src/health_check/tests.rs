@@ -8,7 +8,7 @@ async fn started(change: impl FnOnce(&mut Config)) -> (HealthCheck, Host, String
     let mut config = Config { endpoint: format!("localhost:{}", free_port()), ..Config::default() };
     change(&mut config);
     let url = format!("http://{}{}", config.endpoint, config.path);
-    let extension = HealthCheck { config: Arc::new(config), server: Mutex::default() };
+    let extension = HealthCheck { config: Arc::new(config), pages: Mutex::default() };
     let host = Host::for_test(Kind::Extension, "health_check");
     extension.start(host.clone()).await.expect("a free port");
     (extension, host, url)
@@ -66,14 +66,19 @@ async fn only_the_configured_path_is_answered_with_the_configured_bodies() {
 }
 
 #[tokio::test]
-async fn the_port_is_free_after_shutdown_and_taken_before() {
+async fn the_port_is_free_after_shutdown_taken_before_and_taken_over_by_its_next_instance() {
     let (extension, host, url) = started(|_| {}).await;
-    let second = HealthCheck { config: extension.config.clone(), server: Mutex::default() };
-    let error = second.start(host.clone()).await.expect_err("the port is taken").to_string();
+    let again = || HealthCheck { config: extension.config.clone(), pages: Mutex::default() };
+    let other = host.for_component(Kind::Extension, "health_check/2");
+    let error = again().start(other.clone()).await.expect_err("the port is taken").to_string();
     assert!(error.contains(&extension.config.endpoint), "{error}");
+    let next = again();
+    next.start(host).await.expect("it is of the same id");
     extension.shutdown().await;
+    assert_eq!(get(&url).await.unwrap().status, 503, "the next instance answers");
+    next.shutdown().await;
     assert!(get(&url).await.is_err());
-    second.start(host).await.expect("the port is free");
+    again().start(other).await.expect("the port is free");
 }
 
 #[test]

@@ -6,11 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use streamgauge_component::{
-    AuthSettings, Authenticator, Budget, ComponentError, Host, Optional, Outlets, Receiver,
+    AuthSettings, Authenticator, Budget, ComponentError, Host, Optional, Outlets, Receiver, edge_name,
 };
 use streamgauge_transport::{
     ALPN, GRPC_MESSAGE_LIMIT, HTTP_BODY_LIMIT, Listener, Memory, Protocol, Server, ServerOptions, ServerTls,
-    Timeouts, TlsServer,
+    Sockets, Timeouts, TlsServer,
 };
 
 use super::config::{GrpcServer, HttpServer, OtlpConfig, Protocols, Transport};
@@ -53,7 +53,7 @@ impl Receiver for OtlpReceiver {
         let Protocols { grpc, http } = &self.config.protocols;
         let (grpc, http, share) = (grpc.as_ref(), http.as_ref(), self.config.protocols.share());
         if let Some(grpc) = grpc {
-            let listener = bind(grpc.transport, &grpc.endpoint).await?;
+            let listener = bind(&host, Protocol::Grpc, grpc.transport, &grpc.endpoint).await?;
             let auth = authenticator(&host, grpc.auth.as_ref())?;
             let mut options = grpc.options()?;
             if let Some(http) = http.filter(|_| share) {
@@ -71,7 +71,7 @@ impl Receiver for OtlpReceiver {
             ready.push((protocols, listener, options, grpc.include_metadata, auth));
         }
         if let Some(http) = http.filter(|_| !share) {
-            let listener = bind(http.transport, &http.endpoint).await?;
+            let listener = bind(&host, Protocol::Http, http.transport, &http.endpoint).await?;
             let auth = authenticator(&host, http.auth.as_ref())?;
             ready.push((&[Protocol::Http], listener, http.options()?, http.include_metadata, auth));
         }
@@ -181,10 +181,18 @@ impl HttpServer {
     }
 }
 
-async fn bind(transport: Transport, endpoint: &str) -> Result<Listener, ComponentError> {
+/// A socket, taken over from the instance before when there is one.
+async fn bind(
+    host: &Host,
+    protocol: Protocol,
+    transport: Transport,
+    endpoint: &str,
+) -> Result<Listener, ComponentError> {
+    let sockets = host.shared("", Sockets::default);
+    let owner = format!("{}/{}", edge_name(host.kind(), host.id()), protocol.as_str());
     let bound = match transport {
-        Transport::Tcp => Listener::bind(endpoint).await,
-        Transport::Unix => Listener::bind_unix(endpoint),
+        Transport::Tcp => sockets.bind(&owner, endpoint).await,
+        Transport::Unix => sockets.bind_unix(&owner, endpoint),
     };
     bound.map_err(ComponentError::new)
 }

@@ -10,17 +10,22 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::connection::{self, Io, Phase};
+use super::sockets::Shared;
 use super::{Handler, ServerOptions};
 
 /// A bound socket that is not served yet.
 #[derive(Debug)]
 pub struct Listener {
-    socket: Socket,
-    address: Address,
+    pub(super) socket: Socket,
+    pub(super) address: Address,
+    /// The socket's file, when it is this listener's alone.
+    pub(super) unlink: Option<Arc<Unlink>>,
+    /// The socket, when others may take it over.
+    pub(super) _shared: Option<Arc<Shared>>,
 }
 
 #[derive(Debug)]
-enum Socket {
+pub(super) enum Socket {
     Tcp(TcpListener),
     Unix(UnixListener),
 }
@@ -41,7 +46,7 @@ impl Stream {
 }
 
 impl Socket {
-    async fn accept(&self) -> std::io::Result<(Stream, Option<SocketAddr>)> {
+    pub(super) async fn accept(&self) -> std::io::Result<(Stream, Option<SocketAddr>)> {
         match self {
             Socket::Tcp(tcp) => tcp.accept().await.map(|(stream, peer)| (Stream::Tcp(stream), Some(peer))),
             Socket::Unix(unix) => unix.accept().await.map(|(stream, _)| (Stream::Unix(stream), None)),
@@ -50,7 +55,7 @@ impl Socket {
 }
 
 /// Where a listener listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
     /// TCP.
     Tcp(SocketAddr),
@@ -78,7 +83,8 @@ impl std::fmt::Display for Address {
 }
 
 /// The socket's file goes with the listener.
-struct Unlink(Address);
+#[derive(Debug)]
+pub(super) struct Unlink(pub(super) Address);
 
 impl Drop for Unlink {
     fn drop(&mut self) {
@@ -122,21 +128,12 @@ impl Listener {
     /// host is every address of the machine.
     pub async fn bind(address: &str) -> Result<Self, BindError> {
         let failed = |source| BindError { network: "tcp", address: address.to_owned(), source };
-        let mut candidates: Vec<SocketAddr> = match address.strip_prefix(':').map(str::parse) {
-            Some(Ok(port)) => {
-                vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()]
-            }
-            _ => lookup_host(address).await.map_err(failed)?.collect(),
-        };
-        if !address.starts_with(':') {
-            candidates.sort_by_key(SocketAddr::is_ipv6);
-        }
         let mut error = std::io::Error::other("the name has no address");
-        for candidate in candidates {
+        for candidate in Self::candidates(address).await? {
             match TcpListener::bind(candidate).await {
                 Ok(tcp) => {
                     let address = Address::Tcp(tcp.local_addr().map_err(failed)?);
-                    return Ok(Self { socket: Socket::Tcp(tcp), address });
+                    return Ok(Self { socket: Socket::Tcp(tcp), address, unlink: None, _shared: None });
                 }
                 Err(why) => error = why,
             }
@@ -155,7 +152,24 @@ impl Listener {
             std::fs::remove_file(path).map_err(failed)?;
         }
         let unix = UnixListener::bind(path).map_err(failed)?;
-        Ok(Self { socket: Socket::Unix(unix), address: Address::Unix(path.into()) })
+        let address = Address::Unix(path.into());
+        let unlink = Some(Arc::new(Unlink(address.clone())));
+        Ok(Self { socket: Socket::Unix(unix), address, unlink, _shared: None })
+    }
+
+    /// The addresses that are tried, in order.
+    pub(super) async fn candidates(address: &str) -> Result<Vec<SocketAddr>, BindError> {
+        let failed = |source| BindError { network: "tcp", address: address.to_owned(), source };
+        let mut candidates: Vec<SocketAddr> = match address.strip_prefix(':').map(str::parse) {
+            Some(Ok(port)) => {
+                vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()]
+            }
+            _ => lookup_host(address).await.map_err(failed)?.collect(),
+        };
+        if !address.starts_with(':') {
+            candidates.sort_by_key(SocketAddr::is_ipv6);
+        }
+        Ok(candidates)
     }
 
     /// The address that was bound; has the real port when 0 was asked for.
@@ -167,8 +181,7 @@ impl Listener {
     pub fn serve<H: Handler>(self, options: ServerOptions, handler: Arc<H>) -> Server {
         let (phase, watch) = watch::channel(Phase::Serving);
         let address = self.address.clone();
-        let unlink = Unlink(self.address);
-        let task = tokio::spawn(accept(self.socket, unlink, options, handler, watch));
+        let task = tokio::spawn(accept(self, options, handler, watch));
         Server { address, phase, task: Mutex::new(Some(task)) }
     }
 }
@@ -219,8 +232,7 @@ impl Drop for Server {
 }
 
 async fn accept<H: Handler>(
-    socket: Socket,
-    unlink: Unlink,
+    listener: Listener,
     options: ServerOptions,
     handler: Arc<H>,
     mut phase: watch::Receiver<Phase>,
@@ -229,7 +241,7 @@ async fn accept<H: Handler>(
     let options = Arc::new(options);
     loop {
         tokio::select! {
-            accepted = socket.accept() => match accepted {
+            accepted = listener.socket.accept() => match accepted {
                 Ok((stream, peer)) => {
                     let serve = connection::serve(stream, peer, options.clone(), handler.clone(), phase.clone());
                     connections.spawn(serve);
@@ -244,6 +256,6 @@ async fn accept<H: Handler>(
             _ = phase.changed() => break,
         }
     }
-    drop((socket, unlink));
+    drop(listener);
     while connections.join_next().await.is_some() {}
 }

@@ -8,9 +8,11 @@ mod answer;
 mod connection;
 mod cors;
 mod listener;
+mod pages;
 mod read;
 mod service;
 mod slow;
+mod sockets;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,7 +28,9 @@ use crate::status::Status;
 use crate::tls::ServerTls;
 
 pub use listener::{Address, BindError, Listener, Server};
+pub use pages::Pages;
 pub use slow::Timeouts;
+pub use sockets::Sockets;
 
 /// What a listener takes.
 #[derive(Clone, Debug)]

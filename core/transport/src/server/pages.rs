@@ -1,0 +1,91 @@
+//! A small HTTP/1 server for people, probes and scrapers: whole bodies, few connections.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::{Address, Listener};
+
+/// More connections than this wait.
+const CONNECTIONS: usize = 64;
+/// A client that does not ask within this time is let go.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Answers requests until it is stopped or dropped, and its connections with it.
+#[derive(Debug)]
+pub struct Pages {
+    address: Address,
+    task: JoinHandle<()>,
+}
+
+impl Pages {
+    /// Begins.
+    pub fn serve<F, A>(listener: Listener, answer: F) -> Self
+    where
+        F: Fn(Request<Incoming>) -> A + Send + Sync + 'static,
+        A: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+    {
+        let address = listener.local_addr().clone();
+        Pages { address, task: tokio::spawn(accept(listener, Arc::new(answer))) }
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> &Address {
+        &self.address
+    }
+
+    /// Closes. The socket is free when this returns, unless another has taken it over.
+    pub async fn stop(mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await; // an aborted task ends with an error that says just that
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept<F, A>(listener: Listener, answer: Arc<F>)
+where
+    F: Fn(Request<Incoming>) -> A + Send + Sync + 'static,
+    A: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
+    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = JoinSet::new();
+    while let Ok(slot) = slots.clone().acquire_owned().await {
+        while connections.try_join_next().is_some() {}
+        let (stream, _) = match listener.socket.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Most often "too many open files": the socket stays ready, so do not spin.
+                tracing::warn!(%error, "accept failed");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let answer = answer.clone();
+        connections.spawn(async move {
+            let service = service_fn(|request| {
+                let answer = answer(request);
+                async move { Ok::<_, Infallible>(answer.await) }
+            });
+            let mut server = http1::Builder::new();
+            server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+            // A client that breaks off is its own affair.
+            let _ = server.serve_connection(TokioIo::new(stream.boxed()), service).await;
+            drop(slot);
+        });
+    }
+}
