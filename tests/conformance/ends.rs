@@ -110,6 +110,7 @@ async fn every_exporter_without_its_peer_settles_every_ack_by_the_deadline_of_a_
                 Arc::new(move |message| heard.lock().unwrap().push(message.to_owned())),
                 host,
                 node.clone(),
+                None,
             );
             let source = Source::new();
             let mut items = 0;

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::optional::Optional;
 
 mod breaker;
+mod dead_letter;
 
 pub use breaker::BreakerSettings;
+pub use dead_letter::DeadLetterSettings;
 
 /// `retry_on_failure`: what happens when the peer does not take a request now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -262,6 +264,8 @@ pub struct DeliverySettings {
     pub queue: QueueSettings,
     /// The circuit breaker.
     pub breaker: BreakerSettings,
+    /// Where data ends that did not get to its peer.
+    pub dead_letter: Optional<DeadLetterSettings>,
 }
 
 impl Default for DeliverySettings {
@@ -271,6 +275,7 @@ impl Default for DeliverySettings {
             retry: RetrySettings::default(),
             queue: QueueSettings::default(),
             breaker: BreakerSettings::default(),
+            dead_letter: Optional(None),
         }
     }
 }
@@ -283,6 +288,7 @@ impl DeliverySettings {
             retry: RetrySettings { enabled: false, ..RetrySettings::default() },
             queue: QueueSettings::disabled(),
             breaker: BreakerSettings { enabled: false, ..BreakerSettings::default() },
+            dead_letter: Optional(None),
         }
     }
 }

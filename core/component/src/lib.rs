@@ -45,8 +45,8 @@ pub use clock::{Clock, Now};
 pub use control::{Control, Reloaded};
 pub use counters::{Edge, Instrument, InstrumentKind, ItemCounter, Node, Registry, edge_name};
 pub use delivery::{
-    BatchSettings, BreakerSettings, DeliverySettings, Partition, QueueSettings, RetrySettings, Sizer,
-    WhenFull,
+    BatchSettings, BreakerSettings, DeadLetterSettings, DeliverySettings, Partition, QueueSettings,
+    RetrySettings, Sizer, WhenFull,
 };
 pub use error::ComponentError;
 pub use exporter::{About, Accepted, ExportError, Exporter, Request};

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::breaker::Breaker;
+use crate::dead_letter::DeadLetter;
 use crate::dispatcher::Dispatcher;
 use crate::follower::Follower;
 use crate::load::{Account, Load};
@@ -37,6 +38,7 @@ impl Delivery {
     /// meanwhile, and what it holds waits for the next instance; without a queue senders hear `Retry(component_down)`.
     /// `on_panic` hears of a panic in an attempt before the next attempt is made: whoever supervises the instance can
     /// take it down there. `node` is the exporter's ledger for this signal.
+    /// `dead_letter` is the place that the settings name.
     pub fn start(
         signal: Signal,
         settings: DeliverySettings,
@@ -44,8 +46,9 @@ impl Delivery {
         on_panic: Arc<dyn Fn(&str) + Send + Sync>,
         host: Host,
         node: Arc<Node>,
+        dead_letter: Option<Arc<dyn DeadLetter>>,
     ) -> Arc<Delivery> {
-        let DeliverySettings { timeout, retry, queue, breaker } = settings;
+        let DeliverySettings { timeout, retry, queue, breaker, dead_letter: _ } = settings;
         let stop = Arc::new(Stop::new());
         let (alive, under_way) = mpsc::channel(1);
         let log = Log::new(signal, &host);
@@ -62,6 +65,7 @@ impl Delivery {
             timeout,
             retry,
             breaker,
+            dead_letter,
             waits_for_instance,
             exporter,
             on_panic,
@@ -83,6 +87,11 @@ impl Delivery {
             open: Mutex::new(Some(account)),
             under_way: tokio::sync::Mutex::new(under_way),
         })
+    }
+
+    /// Whether what does not get to its peer goes somewhere else.
+    pub fn has_dead_letter(&self) -> bool {
+        self.sender.dead_letter.is_some()
     }
 
     /// The stop has begun and ends at `deadline`. The queue still takes what comes, but nobody waits beyond the deadline:

@@ -9,6 +9,7 @@
 
 mod backoff;
 mod breaker;
+mod dead_letter;
 mod delivery;
 mod dispatcher;
 mod follower;
@@ -21,4 +22,5 @@ mod sender;
 mod source;
 mod stop;
 
+pub use dead_letter::{Burial, DeadLetter, DeadLetterEdge, DeadLetterFile, Letter};
 pub use delivery::Delivery;

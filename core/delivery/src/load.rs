@@ -64,6 +64,24 @@ impl Load {
         (self, right)
     }
 
+    /// Two loads: of what passes the test, and of the rest.
+    pub(crate) fn partition(mut self, test: impl FnMut(&Part) -> bool) -> (Load, Load) {
+        let (chosen, rest) = std::mem::take(&mut self.batch.parts).into_iter().partition(test);
+        let (signal, context) = (self.batch.signal, self.batch.context.clone());
+        self.batch.parts = chosen;
+        let rest = Load { batch: Batch { signal, context, parts: rest }, account: self.account.clone() };
+        (self, rest)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.batch.parts.is_empty()
+    }
+
+    /// It has left by an edge, which has counted it; its sources hear this.
+    pub(crate) fn left(mut self, outcome: &Outcome) {
+        self.end(outcome);
+    }
+
     /// The peer took it, perhaps without some items.
     pub(crate) fn accepted(mut self, accepted: &Accepted) {
         let node = self.account.node.clone();

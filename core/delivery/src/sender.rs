@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::backoff::Backoff;
 use crate::breaker::{Breaker, Pass};
+use crate::dead_letter::{Burial, DeadLetter, Letter};
 use crate::follower::Follower;
 use crate::load::Load;
 use crate::sampler::Sampler;
@@ -28,6 +29,7 @@ pub(crate) struct Sender {
     pub(crate) timeout: Duration,
     pub(crate) retry: RetrySettings,
     pub(crate) breaker: Option<Breaker>,
+    pub(crate) dead_letter: Option<Arc<dyn DeadLetter>>,
     /// Whether a load waits while there is no instance. Without a queue its sender is told instead.
     pub(crate) waits_for_instance: bool,
     pub(crate) exporter: watch::Receiver<Option<Arc<dyn Exporter>>>,
@@ -45,6 +47,7 @@ pub(crate) struct Log {
     troubled: AtomicBool,
     retries: Sampler,
     losses: Sampler,
+    burials: Sampler,
 }
 
 impl Log {
@@ -57,7 +60,52 @@ impl Log {
             vec![("data_type", signal.name().to_owned())],
         );
         let (retries, losses) = (Sampler::default(), Sampler::default());
-        Log { signal, in_flight, troubled: AtomicBool::new(false), retries, losses }
+        let burials = Sampler::default();
+        Log { signal, in_flight, troubled: AtomicBool::new(false), retries, losses, burials }
+    }
+
+    /// A dead letter was written, or could not be.
+    fn buried(&self, host: &Host, letter: &Letter, burial: &Burial) {
+        let (result, error) = match burial {
+            Burial::Held => ("held", ""),
+            Burial::Returned => ("returned", "the dead letter's exporter did not take it"),
+            Burial::Refused(why) => ("refused", &**why),
+        };
+        let attributes = vec![
+            ("data_type", self.signal.name().to_owned()),
+            ("reason", letter.reason.as_str().to_owned()),
+            ("result", result.to_owned()),
+        ];
+        let help = "Items that did not get to the peer and went to the dead letter, by why and by what it did with them.";
+        let name = "streamgauge.exporter.dead_letter.items";
+        let counter = host.instrument(InstrumentKind::Counter, name, "{item}", help, attributes);
+        counter.value.add(letter.items() as u64);
+        if let Some(suppressed) = self.burials.due() {
+            let (exporter, signal, items) = (&**host.id(), self.signal.name(), letter.items());
+            let (reason, why) = (letter.reason.as_str(), &*letter.detail);
+            if *burial == Burial::Held {
+                tracing::warn!(
+                    exporter,
+                    signal,
+                    items,
+                    reason,
+                    suppressed,
+                    why,
+                    "Data is in the dead letter."
+                );
+            } else {
+                tracing::error!(
+                    exporter,
+                    signal,
+                    items,
+                    reason,
+                    suppressed,
+                    why,
+                    error,
+                    "The dead letter did not take data."
+                );
+            }
+        }
     }
 }
 
@@ -95,23 +143,25 @@ impl Sender {
                 }
                 Err(Failure::Content(_)) if joined => halve(load, &mut left),
                 Err(Failure::Content(why)) => {
-                    self.end(load, &Outcome::rejected_with(Reason::PeerRefused, why));
+                    self.end(load, &Outcome::rejected_with(Reason::PeerRefused, why)).await;
                 }
                 Err(Failure::Panicked(why)) if joined => {
                     let since = *fell.get_or_insert_with(Instant::now);
                     if self.is_over(since.elapsed()) {
-                        self.end(load, &exhausted(&why, None));
+                        self.end(load, &exhausted(&why, None)).await;
                     } else {
                         halve(load, &mut left);
                     }
                 }
-                Err(Failure::Panicked(why)) => self.end(load, &Outcome::rejected_with(Reason::Panic, why)),
+                Err(Failure::Panicked(why)) => {
+                    self.end(load, &Outcome::rejected_with(Reason::Panic, why)).await;
+                }
                 Err(Failure::Moved) => {
                     if let Err(load) = self.follower.take(load).await {
                         left.push(load); // cannot be: somebody follows
                     }
                 }
-                Err(Failure::Ended(outcome)) => self.end(load, &outcome),
+                Err(Failure::Ended(outcome)) => self.end(load, &outcome).await,
             }
         }
     }
@@ -251,7 +301,42 @@ impl Sender {
         }
     }
 
-    fn end(&self, load: Load, outcome: &Outcome) {
+    /// The load ends, not delivered: with its dead letter where there is one and nobody sends it again.
+    async fn end(&self, load: Load, outcome: &Outcome) {
+        let Some((dead_letter, reason)) = self.dead_letter.as_deref().zip(outcome.reason()) else {
+            return self.lose(load, outcome);
+        };
+        let (dead, alive) = load.partition(|part| match outcome {
+            Outcome::Rejected { .. } => true,
+            Outcome::Retry { reason: Reason::RetriesExhausted, .. } => !part.ack.can_replay(),
+            Outcome::Retry { .. } | Outcome::Delivered => false,
+        });
+        if !alive.is_empty() {
+            self.lose(alive, outcome);
+        }
+        if dead.is_empty() {
+            return;
+        }
+        let request = dead.batch();
+        let letter = Letter {
+            exporter: self.host.id().clone(),
+            signal: request.signal,
+            context: request.context.clone(),
+            parts: request.parts.iter().map(|part| (part.bytes.clone(), part.items)).collect(),
+            reason,
+            detail: outcome.detail().unwrap_or_default().into(),
+            time: self.host.clock().wall(),
+        };
+        let burial = dead_letter.bury(&letter).await;
+        self.log.buried(&self.host, &letter, &burial);
+        match burial {
+            Burial::Held => dead.left(&Outcome::Delivered),
+            Burial::Returned => dead.left(outcome),
+            Burial::Refused(_) => self.lose(dead, outcome),
+        }
+    }
+
+    fn lose(&self, load: Load, outcome: &Outcome) {
         if let Some(suppressed) = self.log.losses.due() {
             tracing::error!(
                 exporter = &**self.host.id(),

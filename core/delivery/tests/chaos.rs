@@ -7,11 +7,13 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use common::{Answer, Peer, Rig, settings};
 use streamgauge_component::{
-    Batch, BatchSettings, Consumer as _, Context, Optional, Outcome, QueueSettings, Random, Reason, Sizer,
-    WhenFull,
+    Batch, BatchSettings, Consumer as _, Context, Edge, Host, Optional, Outcome, QueueSettings, Random,
+    Reason, Signal, Sizer, WhenFull,
 };
+use streamgauge_delivery::{Burial, DeadLetter, Letter};
 use tokio::time::Instant;
 
 #[tokio::test(start_paused = true)]
@@ -53,8 +55,9 @@ async fn run(random: &Random, seed: u64) {
         let batch = BatchSettings { min_size: 1 + below(60), ..BatchSettings::default() };
         settings.queue.batch = Optional::some(batch);
     }
+    let buries = below(2) == 0;
     let restart = Duration::from_millis(below(3000) as u64);
-    let rig = Rig::supervised(settings, &peer, restart);
+    let rig = Rig::supervised(settings, &peer, restart, |host| buries.then(|| grave(host, seed)));
     let (mut calls, mut cancelled) = (Vec::new(), Vec::new());
     let mut given_up = 0;
     for _ in 0..60 {
@@ -99,4 +102,34 @@ async fn run(random: &Random, seed: u64) {
     assert_eq!(rig.gauge_or_none("otelcol_exporter_queue_size").unwrap_or(0), 0, "seed {seed}");
     assert_eq!((rig.node.held_items.get(), rig.node.held_bytes.get()), (0, 0), "seed {seed}");
     rig.assert_ledger_adds_up();
+}
+
+/// A dead letter that takes its time, and holds, returns or refuses.
+struct Grave {
+    edge: Arc<Edge>,
+    random: Random,
+}
+
+fn grave(host: &Host, seed: u64) -> Arc<dyn DeadLetter> {
+    let edge = host.registry().edge("", "exporter/otlp/test", "grave", Signal::Logs);
+    Arc::new(Grave { edge, random: Random::seeded(seed + 1) })
+}
+
+#[async_trait]
+impl DeadLetter for Grave {
+    async fn bury(&self, letter: &Letter) -> Burial {
+        let draw = self.random.next();
+        if draw < 0.2 {
+            tokio::task::yield_now().await;
+        }
+        match (draw * 30.0) as u64 % 3 {
+            0 => return Burial::Refused("no room".to_owned()),
+            1 => self.edge.items.add(letter.items() as u64),
+            _ => {
+                self.edge.items.add(letter.items() as u64);
+                return Burial::Returned;
+            }
+        }
+        Burial::Held
+    }
 }

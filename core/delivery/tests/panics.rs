@@ -25,7 +25,7 @@ fn reasons(rig: &Rig) -> Vec<Option<Reason>> {
 async fn a_joined_request_is_halved_over_fresh_instances_until_the_part_that_panics_stands_alone() {
     for settings in [settings(), no_queue()] {
         let peer = Peer::always(Answer::PanicWith("bad"));
-        let rig = Rig::supervised(settings, &peer, RESTART);
+        let rig = Rig::supervised(settings, &peer, RESTART, |_| None);
         rig.send(&["a", "b", "c", "bad", "e"]).await;
         rig.settled().await;
         assert_eq!(peer.requests(), ["a+b+c+bad+e", "a+b", "c+bad+e", "c", "bad+e", "bad", "e"]);
@@ -43,7 +43,7 @@ async fn a_joined_request_is_halved_over_fresh_instances_until_the_part_that_pan
 #[tokio::test(start_paused = true)]
 async fn a_panic_that_does_not_come_again_costs_nothing() {
     let peer = Peer::new([Answer::Panic], Answer::Ok);
-    let rig = Rig::supervised(settings(), &peer, RESTART);
+    let rig = Rig::supervised(settings(), &peer, RESTART, |_| None);
     rig.send(&["a", "b"]).await;
     rig.settled().await;
     assert_eq!(peer.requests(), ["a+b", "a", "b"]);
@@ -56,7 +56,7 @@ async fn an_exporter_that_panics_over_everything_gives_back_what_is_left_when_re
     let peer = Peer::always(Answer::Panic);
     let mut settings = settings();
     settings.retry.max_elapsed_time = Duration::from_secs(60);
-    let rig = Rig::supervised(settings, &peer, Duration::from_secs(30));
+    let rig = Rig::supervised(settings, &peer, Duration::from_secs(30), |_| None);
     rig.send(&["a", "b", "c", "d", "e", "f"]).await;
     rig.settled().await;
     assert_eq!(peer.requests(), ["a+b+c+d+e+f", "a+b+c", "a", "b+c", "d+e+f"]);
@@ -69,14 +69,14 @@ async fn an_exporter_that_panics_over_everything_gives_back_what_is_left_when_re
 async fn without_a_queue_the_wait_for_the_next_instance_ends_with_the_retries_or_the_stop() {
     let never = Duration::from_secs(24 * 3600);
     let peer = Peer::always(Answer::Panic);
-    let rig = Rig::supervised(no_queue(), &peer, never);
+    let rig = Rig::supervised(no_queue(), &peer, never, |_| None);
     let start = Instant::now();
     rig.send(&["a", "b"]).await;
     assert_eq!(start.elapsed(), Duration::from_secs(300));
     assert_eq!(reasons(&rig), [Some(Reason::ComponentDown); 2]);
     rig.assert_ledger_adds_up();
 
-    let rig = Rig::supervised(no_queue(), &peer, never);
+    let rig = Rig::supervised(no_queue(), &peer, never, |_| None);
     let waits = rig.send_beside(&["a", "b"]);
     tokio::time::sleep(Duration::from_secs(10)).await;
     rig.delivery.drain(Instant::now() + Duration::from_secs(5)).await;

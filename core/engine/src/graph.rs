@@ -96,10 +96,7 @@ impl Graph {
         }
         let mut targets = BTreeMap::new();
         for planned in &plan.exporters {
-            let used = |signal: &Signal| {
-                plan.pipelines.iter().any(|p| p.signal == *signal && p.exporters.contains(&planned.id))
-            };
-            let signals = Signal::ALL.into_iter().filter(used).collect();
+            let signals = plan.dead_letters.signals(plan, &planned.id);
             let before = old.exporters.iter().find(|e| *e.kept.id() == planned.id);
             let exporter = instances::exporter(planned, signals, maker, before)?;
             for (signal, queue) in &exporter.queues {
@@ -107,6 +104,17 @@ impl Graph {
                 targets.insert((planned.id.clone(), *signal), Target { name, consumer: queue.clone() });
             }
             self.exporters.push(exporter);
+        }
+        for exporter in &mut self.exporters {
+            let Some(to) = plan.dead_letters.of(exporter.kept.id()) else { continue };
+            let from = edge_name(Kind::Exporter, exporter.kept.id());
+            let lead = |signal: Signal| {
+                let target: &Target = targets.get(&(to.clone(), signal))?;
+                let edge = host.registry().edge("", &from, &target.name, signal);
+                Some((signal, Outlet::new(edge, target.consumer.clone())))
+            };
+            let leads = exporter.queues.iter().filter_map(|(signal, _)| lead(*signal)).collect();
+            exporter.lead_dead_letter(Outlets::new(leads));
         }
         let mut builder = Builder {
             plan,

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use streamgauge_component::{
     AnyConfig, Create, DeliverySettings, Exporter, ExporterFactory, Extension, ExtensionFactory, Host, Kind,
-    Outlets, Receiver, ReceiverFactory, Signal,
+    Outlet, Outlets, Receiver, ReceiverFactory, Signal, edge_name,
 };
-use streamgauge_delivery::Delivery;
+use streamgauge_delivery::{DeadLetter, DeadLetterEdge, DeadLetterFile, Delivery};
 
+use crate::dead_letters::NotYet;
 use crate::keeper::{Fresh, Keeper, Recipe, not_made};
 use crate::origin::{Generation, Origin};
 use crate::plan::Planned;
@@ -130,6 +131,11 @@ pub(crate) struct KeptExporter {
     pub(crate) kept: Kept<dyn Exporter>,
     settings: DeliverySettings,
     pub(crate) queues: Vec<(Signal, Arc<Delivery>)>,
+    /// The edges to the exporter that is its dead letter.
+    dead_letter: Outlets,
+    /// Where they are to lead from the step on, when they are in use before it.
+    dead_letter_turn: Option<Outlets>,
+    in_use: bool,
 }
 
 /// The queues stay with the exporter's id: as they are while their own settings stay the same.
@@ -142,7 +148,15 @@ pub(crate) fn exporter(
     let origin = Origin::new(&planned.section, &signals, maker.extensions);
     if let Some(old) = old.filter(|old| old.kept.origin == origin) {
         let (settings, queues) = (old.settings.clone(), old.queues.clone());
-        return Ok(KeptExporter { kept: old.kept.again(), settings, queues });
+        let (kept, dead_letter) = (old.kept.again(), old.dead_letter.clone());
+        return Ok(KeptExporter {
+            kept,
+            settings,
+            queues,
+            dead_letter,
+            dead_letter_turn: None,
+            in_use: true,
+        });
     }
     let host = maker.host.for_component(Kind::Exporter, &planned.id);
     let (create, config) = (planned.factory.create, planned.config.clone());
@@ -165,19 +179,49 @@ pub(crate) fn exporter(
         old.settings == settings && (!stored || old.kept.origin.same_extensions(&origin))
     });
     let kept = Kept::with(fresh, origin, host.clone(), maker, old.map(|old| &old.kept));
+    let edge = |signal: Signal| {
+        let of_before = same_queue.and_then(|old| old.dead_letter.get(signal));
+        let to = settings.dead_letter.as_ref()?.exporter.as_ref()?;
+        Some((signal, of_before.cloned().unwrap_or_else(|| dead_letter_edge(signal, &host, to))))
+    };
+    let edges = signals.iter().filter_map(|signal| edge(*signal)).collect();
+    let dead_letter = Outlets::new(edges);
     let queue = |signal: Signal| {
         let of_before = same_queue.and_then(|old| old.queue(signal));
-        let delivery = of_before.unwrap_or_else(|| delivery(signal, &settings, &kept.keeper, &host));
-        (signal, delivery)
+        let edge = dead_letter.get(signal);
+        (signal, of_before.unwrap_or_else(|| delivery(signal, &settings, &kept.keeper, &host, edge)))
     };
-    let queues = signals.into_iter().map(queue).collect();
-    Ok(KeptExporter { kept, settings, queues })
+    let queues = signals.iter().copied().map(queue).collect();
+    let in_use = same_queue.is_some();
+    Ok(KeptExporter { kept, settings, queues, dead_letter, dead_letter_turn: None, in_use })
 }
 
 impl KeptExporter {
     pub(crate) fn queue(&self, signal: Signal) -> Option<Arc<Delivery>> {
         self.queues.iter().find(|(s, _)| *s == signal).map(|(_, queue)| queue.clone())
     }
+
+    /// What is not delivered goes there: from the step on, where the edges are in use before it.
+    pub(crate) fn lead_dead_letter(&mut self, outlets: Outlets) {
+        if self.in_use {
+            self.dead_letter_turn = Some(outlets);
+        } else {
+            self.dead_letter.turn(&outlets);
+        }
+    }
+
+    /// The step.
+    pub(crate) fn turn_dead_letter(&mut self) {
+        if let Some(outlets) = self.dead_letter_turn.take() {
+            self.dead_letter.turn(&outlets);
+        }
+    }
+}
+
+/// The edge to an exporter that may not be made yet: it is turned to it.
+fn dead_letter_edge(signal: Signal, host: &Host, to: &str) -> Outlet {
+    let (from, to) = (edge_name(Kind::Exporter, host.id()), edge_name(Kind::Exporter, to.trim()));
+    Outlet::new(host.registry().edge("", &from, &to, signal), Arc::new(NotYet))
 }
 
 fn delivery(
@@ -185,11 +229,18 @@ fn delivery(
     settings: &DeliverySettings,
     keeper: &Arc<Keeper<dyn Exporter>>,
     host: &Host,
+    edge: Option<&Outlet>,
 ) -> Arc<Delivery> {
     let fallen = keeper.clone();
     let on_panic = Arc::new(move |message: &str| fallen.panicked(message));
     let node = host.node(signal);
-    Delivery::start(signal, settings.clone(), keeper.watch(), on_panic, host.clone(), node)
+    let file = settings.dead_letter.as_ref().and_then(|d| Some((d.file.as_ref()?, d.max_bytes)));
+    let dead_letter: Option<Arc<dyn DeadLetter>> = match (edge, file) {
+        (Some(edge), _) => Some(Arc::new(DeadLetterEdge::new(edge.clone()))),
+        (None, Some((path, max))) => Some(Arc::new(DeadLetterFile::new(path, max, signal, host))),
+        (None, None) => None,
+    };
+    Delivery::start(signal, settings.clone(), keeper.watch(), on_panic, host.clone(), node, dead_letter)
 }
 
 fn parameters(host: &Host, config: &AnyConfig, signals: &[Signal]) -> Create {

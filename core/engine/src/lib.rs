@@ -5,6 +5,7 @@
 
 mod backoff;
 mod changes;
+mod dead_letters;
 mod deadline;
 mod distribution;
 mod fanout;

@@ -9,6 +9,7 @@ use streamgauge_component::{
 };
 use streamgauge_config::{ComponentId, Components, Config, Diagnostics, Section};
 
+use crate::dead_letters::DeadLetters;
 use crate::distribution::Distribution;
 use crate::settings::ServiceSettings;
 
@@ -19,6 +20,7 @@ pub struct Plan {
     pub(crate) processors: Vec<Planned<ProcessorFactory>>,
     pub(crate) connectors: Vec<Planned<ConnectorFactory>>,
     pub(crate) exporters: Vec<Planned<ExporterFactory>>,
+    pub(crate) dead_letters: DeadLetters,
     pub(crate) pipelines: Vec<Pipeline>,
     settings: ServiceSettings,
 }
@@ -56,6 +58,7 @@ impl Plan {
             errors.extend(found);
             ServiceSettings::default()
         });
+        let dead_letters = DeadLetters::read(config, &mut errors);
         let plan = Plan {
             extensions: used(
                 &config.extensions,
@@ -87,14 +90,16 @@ impl Plan {
             ),
             exporters: used(
                 &config.exporters,
-                &sinks,
+                &dead_letters.with_them(&sinks),
                 |n| distribution.exporter(n),
                 |f| &f.config,
                 &mut errors,
             ),
+            dead_letters,
             pipelines,
             settings,
         };
+        plan.dead_letters.check(&plan, &mut errors);
         if errors.has_errors() { Err(errors) } else { Ok(plan) }
     }
 

@@ -43,8 +43,13 @@ impl Retiring {
             // A target that takes nothing holds the flush back; the queues behind it end that at the deadline.
             let _late = deadline.limit(node.flush()).await;
         }
-        let drained = self.queues.iter().map(|queue| queue.drain(deadline.get()));
-        let undelivered = join_all(drained).await.into_iter().sum();
+        // What one cannot deliver may go to another.
+        let (first, last): (Vec<_>, Vec<_>) = self.queues.iter().partition(|queue| queue.has_dead_letter());
+        let mut undelivered = 0;
+        for queues in [first, last] {
+            let drained = queues.into_iter().map(|queue| queue.drain(deadline.get()));
+            undelivered += join_all(drained).await.into_iter().sum::<u64>();
+        }
         self.nodes.iter().for_each(|node| node.stop());
         close(self.receivers).await;
         let drained = self.draining.iter().filter_map(|k| Some((k.host().clone(), k.retire()?)));

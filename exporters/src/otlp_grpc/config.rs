@@ -6,7 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use streamgauge_component::{
-    AuthSettings, BreakerSettings, ComponentConfig, DeliverySettings, Optional, QueueSettings, RetrySettings,
+    AuthSettings, BreakerSettings, ComponentConfig, DeadLetterSettings, DeliverySettings, Optional,
+    QueueSettings, RetrySettings,
 };
 use streamgauge_config::Secret;
 use streamgauge_transport::{Compression, Endpoint, KeepaliveClient, TlsClient, header_map};
@@ -52,6 +53,8 @@ pub struct OtlpGrpcConfig {
     pub retry_on_failure: RetrySettings,
     /// Spares a peer that is down.
     pub circuit_breaker: BreakerSettings,
+    /// Where data goes that did not get there for good. On when it is named.
+    pub dead_letter: Optional<DeadLetterSettings>,
 }
 
 /// `balancer_name`.
@@ -87,6 +90,7 @@ impl Default for OtlpGrpcConfig {
             sending_queue: delivery.queue,
             retry_on_failure: delivery.retry,
             circuit_breaker: delivery.breaker,
+            dead_letter: delivery.dead_letter,
         }
     }
 }
@@ -99,6 +103,7 @@ impl OtlpGrpcConfig {
             retry: self.retry_on_failure.clone(),
             queue: self.sending_queue.clone(),
             breaker: self.circuit_breaker.clone(),
+            dead_letter: self.dead_letter.clone(),
         }
     }
 
@@ -153,6 +158,10 @@ impl ComponentConfig for OtlpGrpcConfig {
             .problems()
             .into_iter()
             .for_each(|(k, text)| at(&format!("circuit_breaker::{k}"), text));
+        if let Some(dead_letter) = self.dead_letter.as_ref() {
+            let problems = dead_letter.problems().into_iter();
+            problems.for_each(|(key, text)| at(&format!("dead_letter::{key}"), text));
+        }
         found
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use streamgauge_component::{
-    AuthSettings, BreakerSettings, ComponentConfig, DeliverySettings, QueueSettings, RetrySettings, Signal,
+    AuthSettings, BreakerSettings, ComponentConfig, DeadLetterSettings, DeliverySettings, Optional,
+    QueueSettings, RetrySettings, Signal,
 };
 use streamgauge_config::Secret;
 use streamgauge_transport::{
@@ -73,6 +74,8 @@ pub struct OtlpHttpConfig {
     pub retry_on_failure: RetrySettings,
     /// Spares a peer that is down.
     pub circuit_breaker: BreakerSettings,
+    /// Where data goes that did not get there for good. On when it is named.
+    pub dead_letter: Optional<DeadLetterSettings>,
 }
 
 /// `encoding`.
@@ -131,6 +134,7 @@ impl Default for OtlpHttpConfig {
             sending_queue: delivery.queue,
             retry_on_failure: delivery.retry,
             circuit_breaker: delivery.breaker,
+            dead_letter: delivery.dead_letter,
         }
     }
 }
@@ -143,6 +147,7 @@ impl OtlpHttpConfig {
             retry: self.retry_on_failure.clone(),
             queue: self.sending_queue.clone(),
             breaker: self.circuit_breaker.clone(),
+            dead_letter: self.dead_letter.clone(),
         }
     }
 
@@ -243,6 +248,10 @@ impl ComponentConfig for OtlpHttpConfig {
             .problems()
             .into_iter()
             .for_each(|(k, text)| at(&format!("circuit_breaker::{k}"), text));
+        if let Some(dead_letter) = self.dead_letter.as_ref() {
+            let problems = dead_letter.problems().into_iter();
+            problems.for_each(|(key, text)| at(&format!("dead_letter::{key}"), text));
+        }
         found
     }
 }

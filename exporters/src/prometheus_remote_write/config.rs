@@ -6,7 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use streamgauge_component::{
-    AuthSettings, BreakerSettings, ComponentConfig, DeliverySettings, Optional, QueueSettings, RetrySettings,
+    AuthSettings, BreakerSettings, ComponentConfig, DeadLetterSettings, DeliverySettings, Optional,
+    QueueSettings, RetrySettings,
 };
 use streamgauge_config::Secret;
 use streamgauge_prometheus::{Namer, ResourceLabels, Settings, Strategy};
@@ -54,6 +55,8 @@ pub struct RemoteWriteConfig {
     pub retry_on_failure: RetrySettings,
     /// Spares a peer that is down.
     pub circuit_breaker: BreakerSettings,
+    /// Where data goes that did not get there for good. On when it is named.
+    pub dead_letter: Optional<DeadLetterSettings>,
     /// The most bytes of a message before compression; a single larger series goes alone.
     pub max_batch_size_bytes: usize,
     /// Messages of one request that are under way at the same time; no two hold samples of one series.
@@ -229,6 +232,7 @@ impl Default for RemoteWriteConfig {
                 open_for: Duration::from_secs(1),
                 ..BreakerSettings::default()
             },
+            dead_letter: Optional(None),
             max_batch_size_bytes: 3_000_000,
             max_batch_request_parallelism: None,
             protobuf_message: None,
@@ -259,6 +263,7 @@ impl RemoteWriteConfig {
                 ..QueueSettings::default()
             },
             breaker: self.circuit_breaker.clone(),
+            dead_letter: self.dead_letter.clone(),
         }
     }
 
@@ -376,6 +381,10 @@ impl ComponentConfig for RemoteWriteConfig {
             .problems()
             .into_iter()
             .for_each(|(key, text)| at(&format!("circuit_breaker::{key}"), text));
+        if let Some(dead_letter) = self.dead_letter.as_ref() {
+            let problems = dead_letter.problems().into_iter();
+            problems.for_each(|(key, text)| at(&format!("dead_letter::{key}"), text));
+        }
         if self.max_batch_size_bytes == 0 {
             at("max_batch_size_bytes", "max_batch_byte_size must be greater than 0".to_owned());
         }

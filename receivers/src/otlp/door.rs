@@ -97,6 +97,7 @@ impl Door {
         let host = self.host.clone();
         let answered = Arc::new(AtomicBool::new(false));
         let (warned, counted) = (refusal.clone(), answered.clone());
+        let let_go = Arc::new(AtomicBool::new(false));
         let ack = Ack::warning(
             move |outcome| {
                 // Nobody listens any more: the client has had its answer, or is gone.
@@ -111,6 +112,7 @@ impl Door {
                 let _ = warned.set(outcome.clone());
             },
         );
+        let ack = ack.until_let_go(let_go.clone());
         let context = Arc::new(self.context(&request));
         let batch = Batch::of(signal, context, Part { bytes: body, items, ack });
         let outcome = match self.wait_for {
@@ -122,7 +124,10 @@ impl Door {
                         answered.store(true, Ordering::Relaxed);
                         outcome.clone()
                     }
-                    (Err(_), None) => return answer::TAKEN,
+                    (Err(_), None) => {
+                        let_go.store(true, Ordering::Release);
+                        return answer::TAKEN;
+                    }
                 }
             }
             WaitFor::Delivered => match delivered(outlet, batch, &mut told, deadline).await {

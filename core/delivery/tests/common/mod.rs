@@ -13,7 +13,7 @@ use streamgauge_component::{
     Accepted, Batch, BoxFuture, Clock, ComponentError, Consumer as _, DeliverySettings, ExportError,
     Exporter, Host, Kind, Node, Part, QueueSettings, Reason, Request, RetrySettings, Signal,
 };
-use streamgauge_delivery::Delivery;
+use streamgauge_delivery::{DeadLetter, Delivery};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -46,6 +46,7 @@ pub struct Peer {
     script: Mutex<VecDeque<Answer>>,
     then: Mutex<Answer>,
     seen: Mutex<Vec<Seen>>,
+    bodies: Mutex<Vec<Bytes>>,
     start: Instant,
 }
 
@@ -55,6 +56,7 @@ impl Peer {
             script: Mutex::new(script.into_iter().collect()),
             then: Mutex::new(then),
             seen: Mutex::default(),
+            bodies: Mutex::default(),
             start: Instant::now(),
         })
     }
@@ -69,6 +71,11 @@ impl Peer {
 
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// Every part of every attempt.
+    pub fn bodies(&self) -> Vec<Bytes> {
+        self.bodies.lock().unwrap().clone()
     }
 
     /// What was in each request, parts joined by `+`.
@@ -92,6 +99,7 @@ impl Exporter for Peer {
         let parts: Vec<String> =
             request.parts.iter().map(|p| String::from_utf8_lossy(p).into_owned()).collect();
         self.seen.lock().unwrap().push(Seen { at: self.start.elapsed(), parts: parts.clone() });
+        self.bodies.lock().unwrap().extend(request.parts.iter().cloned());
         let answer =
             self.script.lock().unwrap().pop_front().unwrap_or_else(|| self.then.lock().unwrap().clone());
         Box::pin(async move {
@@ -142,13 +150,18 @@ pub fn settings() -> DeliverySettings {
 impl Rig {
     /// Nobody reacts to a panic.
     pub fn new(settings: DeliverySettings, peer: &Arc<Peer>) -> Rig {
-        Rig::told(settings, peer, |_| {})
+        Rig::told(settings, peer, |_| None, |_| {})
     }
 
     /// A panic takes the instance down; it is back after `restart`.
-    pub fn supervised(settings: DeliverySettings, peer: &Arc<Peer>, restart: Duration) -> Rig {
+    pub fn supervised(
+        settings: DeliverySettings,
+        peer: &Arc<Peer>,
+        restart: Duration,
+        dead_letter: impl FnOnce(&Host) -> Option<Arc<dyn DeadLetter>>,
+    ) -> Rig {
         let peer = peer.clone();
-        Rig::told(settings, &peer.clone(), move |instance| {
+        Rig::told(settings, &peer.clone(), dead_letter, move |instance| {
             instance.send_replace(None);
             let (instance, peer) = (instance.clone(), peer.clone());
             tokio::spawn(async move {
@@ -158,9 +171,19 @@ impl Rig {
         })
     }
 
+    /// With a dead letter.
+    pub fn with_dead_letter(
+        settings: DeliverySettings,
+        peer: &Arc<Peer>,
+        dead_letter: impl FnOnce(&Host) -> Option<Arc<dyn DeadLetter>>,
+    ) -> Rig {
+        Rig::told(settings, peer, dead_letter, |_| {})
+    }
+
     fn told(
         settings: DeliverySettings,
         peer: &Arc<Peer>,
+        dead_letter: impl FnOnce(&Host) -> Option<Arc<dyn DeadLetter>>,
         fell: impl Fn(&watch::Sender<Option<Arc<dyn Exporter>>>) + Send + Sync + 'static,
     ) -> Rig {
         let clock = Clock::simulated(std::time::UNIX_EPOCH);
@@ -177,7 +200,15 @@ impl Rig {
             fell(&falling);
         });
         let watch = instance.subscribe();
-        let delivery = Delivery::start(Signal::Logs, settings, watch, on_panic, host.clone(), node.clone());
+        let delivery = Delivery::start(
+            Signal::Logs,
+            settings,
+            watch,
+            on_panic,
+            host.clone(),
+            node.clone(),
+            dead_letter(&host),
+        );
         Rig { delivery, source: Source::new(), node, host, instance, panics }
     }
 
@@ -207,10 +238,11 @@ impl Rig {
         }
     }
 
-    /// In = held + delivered + dropped + returned.
+    /// In = out + held + delivered + dropped + returned.
     pub fn assert_ledger_adds_up(&self) {
         let n = &self.node;
-        let sum = n.held_items.get() + n.delivered.get() + n.dropped.total() + n.returned.total();
+        let out: u64 = self.host.registry().edges().iter().map(|edge| edge.items.get()).sum();
+        let sum = out + n.held_items.get() + n.delivered.get() + n.dropped.total() + n.returned.total();
         assert_eq!(sum, 10 * self.source.outcomes().len() as u64, "{n:?}");
     }
 

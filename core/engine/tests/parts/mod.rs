@@ -9,9 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use streamgauge_component::{
     Accepted, Ack, Batch, BoxFuture, Clock, ComponentConfig, ComponentError, ConfigType, ConnectorFactory,
-    Context, DeliverySettings, Description, ExportError, Exporter, ExporterFactory, ExporterParts, Held,
-    Host, Out, Outcome, Outlets, Part, Processor, ProcessorFactory, Receiver, ReceiverFactory, Request,
-    RetrySettings, Signal, Stability,
+    Context, DeadLetterSettings, DeliverySettings, Description, ExportError, Exporter, ExporterFactory,
+    ExporterParts, Held, Host, Optional, Out, Outcome, Outlets, Part, Processor, ProcessorFactory, Receiver,
+    ReceiverFactory, Request, RetrySettings, Signal, Stability,
 };
 use streamgauge_config::{Diagnostics, Loader};
 use streamgauge_engine::{Distribution, Plan, Running};
@@ -149,7 +149,7 @@ static RECORD: ExporterFactory = ExporterFactory {
     config: ConfigType::of::<RecordConfig>(),
     create: |create| {
         let config = create.config::<RecordConfig>()?;
-        let recorder = Arc::new(Recorder::default());
+        let recorder = Arc::new(Recorder { refuse: config.refuse, ..Recorder::default() });
         recorder.open.send_replace(!config.stall);
         RECORDERS.lock().unwrap().insert(create.host.id().to_string(), recorder.clone());
         let mut delivery = DeliverySettings {
@@ -161,6 +161,7 @@ static RECORD: ExporterFactory = ExporterFactory {
         delivery.queue.num_consumers = 1;
         delivery.queue.queue_size = config.queue_size.max(1);
         delivery.queue.block_on_overflow = config.block;
+        delivery.dead_letter = config.dead_letter.clone();
         Ok(ExporterParts { exporter: recorder, delivery })
     },
 };
@@ -173,6 +174,8 @@ struct RecordConfig {
     stall: bool,
     queue_size: usize,
     block: bool,
+    refuse: bool,
+    dead_letter: Optional<DeadLetterSettings>,
     version: u32,
 }
 
@@ -182,6 +185,7 @@ impl ComponentConfig for RecordConfig {}
 pub struct Recorder {
     records: Mutex<Vec<Recorded>>,
     open: watch::Sender<bool>,
+    refuse: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -215,6 +219,9 @@ impl Exporter for Recorder {
     fn export<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Accepted, ExportError>> {
         Box::pin(async move {
             self.open.subscribe().wait_for(|open| *open).await.unwrap();
+            if self.refuse {
+                return Err(ExportError::content("it was told to"));
+            }
             self.records
                 .lock()
                 .unwrap()
