@@ -7,6 +7,7 @@
     reason = "helpers of tests: what is not as it should be fails the test at its place"
 )]
 
+mod alert_restart;
 mod authentication;
 mod back_pressure;
 mod clients;

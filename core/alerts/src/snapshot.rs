@@ -28,7 +28,8 @@ pub struct SavedSeries {
     pub labels: Labels,
     /// What the caller attached to the series.
     pub origin: Vec<u8>,
-    /// The last value.
+    /// The last value; as its bits, since not every format has all numbers.
+    #[serde(with = "bits")]
     pub value: f64,
     /// Whether the series said that it ended.
     pub ended: bool,
@@ -120,5 +121,18 @@ impl SavedTrack {
             resolved: self.resolved,
             labels: self.labels.map(Arc::new),
         }
+    }
+}
+
+/// A number that no format can change: JSON has no infinity.
+mod bits {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(value.to_bits())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        u64::deserialize(from).map(f64::from_bits)
     }
 }

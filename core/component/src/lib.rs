@@ -60,7 +60,7 @@ pub use joiner::{JoinRules, Joiner};
 pub use optional::Optional;
 pub use outcome::{Outcome, Reason};
 pub use outlet::{Consumer, Outlet, Outlets, panic_message};
-pub use processor::{Held, Out, Processor, Tally};
+pub use processor::{Held, Lasting, Out, Processor, Tally};
 pub use random::Random;
 pub use receiver::Receiver;
 pub use status::{ComponentStatus, Kind, LastReload, State, StatusBoard};

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
 use streamgauge_pdata::Signal;
 
 use crate::ack::Ack;
@@ -30,6 +31,27 @@ pub trait Processor: Send + Sync {
     fn held(&self) -> Held {
         Held::default()
     }
+
+    /// Its state that outlives the process, if it is configured to have some.
+    fn lasting(&self) -> Option<&dyn Lasting> {
+        None
+    }
+}
+
+/// State that outlives the process. The engine reads it back before the first call, and writes it after each call that
+/// said so by [`Out::remember`], before what that call sends goes out: what was told once is not told again.
+pub trait Lasting: Send + Sync {
+    /// Id of the extension that stores it.
+    fn storage(&self) -> &str;
+
+    /// The state as it is now.
+    fn state(&self) -> Bytes;
+
+    /// Takes over the state of an earlier instance, at the time of `out`.
+    ///
+    /// # Errors
+    /// It cannot be read; nothing has changed then.
+    fn restore(&self, state: &[u8], out: &mut Out) -> Result<(), String>;
 }
 
 impl Tally {
@@ -68,12 +90,13 @@ pub struct Out {
     batches: Vec<Batch>,
     wake_at: Option<Instant>,
     tally: Tally,
+    remember: bool,
 }
 
 impl Out {
     /// For one call at the given time.
     pub fn new(now: Now) -> Self {
-        Out { now, batches: Vec::new(), wake_at: None, tally: Tally::default() }
+        Out { now, batches: Vec::new(), wake_at: None, tally: Tally::default(), remember: false }
     }
 
     /// The time of this call.
@@ -139,6 +162,16 @@ impl Out {
     /// Asks for a [`Processor::wake`] at a time. The earliest asked for since the last wake wins; ask again in `wake` for the next.
     pub fn wake_at(&mut self, at: Instant) {
         self.wake_at = Some(self.wake_at.map_or(at, |old| old.min(at)));
+    }
+
+    /// Says that [`Processor::lasting`] state has changed: it is written before anything is sent.
+    pub fn remember(&mut self) {
+        self.remember = true;
+    }
+
+    /// Whether lasting state has changed.
+    pub fn remembers(&self) -> bool {
+        self.remember
     }
 
     /// Takes apart what was collected: batches to send, the wake asked for, the counts.

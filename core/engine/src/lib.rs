@@ -12,6 +12,7 @@ mod fanout;
 mod graph;
 mod instances;
 mod keeper;
+mod lasting;
 mod ledger;
 mod origin;
 mod outbox;

@@ -26,6 +26,12 @@ impl Outbox {
         Outbox { host, room, outlets, nodes, held: Mutex::default() }
     }
 
+    /// What this processor is called among all of the configuration: one id may stand in several pipelines.
+    pub(crate) fn name(&self) -> String {
+        let pipeline = self.nodes.first().map_or("", |node| &node.pipeline);
+        format!("{}/{}/{pipeline}", self.host.kind().as_str(), self.host.id())
+    }
+
     /// The line of the ledger for what comes in; of a wake or flush, the first one.
     pub(crate) fn line(&self, incoming: Option<Signal>) -> Option<&Arc<Node>> {
         match incoming {

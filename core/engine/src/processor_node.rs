@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::backoff::Backoff;
+use crate::lasting::Memory;
 use crate::outbox::{self, Outbox};
 use crate::supervisor::Supervisor;
 
@@ -38,6 +39,8 @@ struct Sending {
     batches: Vec<Batch>,
     /// Others than the caller have data in it.
     shared: bool,
+    /// The state that outlives the process has changed.
+    remember: bool,
 }
 
 impl ProcessorNode {
@@ -52,8 +55,10 @@ impl ProcessorNode {
         let first = make()?;
         host.report(State::Ok, None);
         let outbox = Arc::new(Outbox::new(outlets, host, nodes));
+        let instance = Instance::new(first, outbox.clone());
+        let lasts = instance.memory.is_some();
         let node = Arc::new(ProcessorNode {
-            instance: ArcSwapOption::from_pointee(Instance { processor: first, outbox: outbox.clone() }),
+            instance: ArcSwapOption::from_pointee(instance),
             make,
             outbox,
             supervisor,
@@ -63,7 +68,10 @@ impl ProcessorNode {
             stopping: AtomicBool::new(false),
             tasks: Mutex::default(),
         });
-        let tasks = vec![tokio::spawn(node.clone().wakes()), tokio::spawn(node.clone().supervise())];
+        let mut tasks = vec![tokio::spawn(node.clone().wakes()), tokio::spawn(node.clone().supervise())];
+        if lasts {
+            tasks.push(tokio::spawn(node.clone().restores()));
+        }
         *lock(&node.tasks) = tasks;
         Ok(node)
     }
@@ -99,9 +107,25 @@ impl ProcessorNode {
     /// One call outside of `consume`.
     async fn call(&self, call: impl FnOnce(&dyn Processor, &mut Out)) {
         let Some(instance) = self.instance.load_full() else { return };
+        self.restore(&instance).await;
         let sending = self.run(&instance, None, call);
+        instance.remember(sending.remember).await;
         drop(instance);
         self.outbox.send(sending.batches).await;
+    }
+
+    /// Takes over the state of the last run, also when nothing comes: time alone may change it.
+    async fn restores(self: Arc<Self>) {
+        if let Some(instance) = self.instance.load_full() {
+            self.restore(&instance).await;
+        }
+    }
+
+    /// Returns when the instance has what the one before it remembered.
+    async fn restore(&self, instance: &Instance) {
+        if let (Some(memory), Some(lasting)) = (&instance.memory, instance.processor.lasting()) {
+            memory.restore(lasting, &self.outbox.host, |out| self.wake_at(out.into_parts().1)).await;
+        }
     }
 
     /// Runs one call and writes down what it counted. A panic takes the instance down; what was collected before goes on.
@@ -117,6 +141,7 @@ impl ProcessorNode {
         let before = outbox.booked().items;
         let mut out = Out::new(outbox.host.clock().now());
         let ended = catch_unwind(AssertUnwindSafe(|| call(processor, &mut out)));
+        let remember = out.remembers();
         let (batches, wake_at, tally) = out.into_parts();
         outbox.book(signal, &tally);
         let shared =
@@ -135,7 +160,7 @@ impl ProcessorNode {
                 self.take_down(instance, panic_message(&*panic));
             }
         }
-        Sending { batches, shared }
+        Sending { batches, shared, remember }
     }
 
     fn wake_at(&self, at: Option<Instant>) {
@@ -188,7 +213,7 @@ impl ProcessorNode {
                 tokio::time::sleep(backoff.next()).await;
                 match catch_unwind(AssertUnwindSafe(|| (self.make)())) {
                     Ok(Ok(processor)) => {
-                        let fresh = Instance { processor, outbox: self.outbox.clone() };
+                        let fresh = Instance::new(processor, self.outbox.clone());
                         self.instance.store(Some(Arc::new(fresh)));
                         host.report(State::Ok, None);
                         tracing::info!(id = %host.id(), "component made anew after it fell");
@@ -215,6 +240,7 @@ impl Consumer for ProcessorNode {
                     .give_back(batch, format!("{} {:?} is down", host.kind().as_str(), host.id()));
             };
             let incoming = Some((batch.signal, batch.items() as u64));
+            self.restore(&instance).await;
             let stopping = self.stopping.load(Ordering::Acquire);
             let sending = self.run(&instance, incoming, |processor, out| {
                 processor.process(batch, out);
@@ -222,13 +248,16 @@ impl Consumer for ProcessorNode {
                     processor.flush(out);
                 }
             });
-            drop(instance);
             if !sending.shared {
+                instance.remember(sending.remember).await;
+                drop(instance);
                 return self.outbox.send(sending.batches).await;
             }
             // The caller may be cancelled; what others have in this batch may not.
             let outbox = self.outbox.clone();
             let sent = tokio::spawn(async move {
+                instance.remember(sending.remember).await;
+                drop(instance);
                 outbox.send(sending.batches).await;
                 drop(room);
             });
@@ -248,6 +277,22 @@ impl Consumer for ProcessorNode {
 struct Instance {
     processor: Arc<dyn Processor>,
     outbox: Arc<Outbox>,
+    /// Where its lasting state is kept, if it has some.
+    memory: Option<Memory>,
+}
+
+impl Instance {
+    fn new(processor: Arc<dyn Processor>, outbox: Arc<Outbox>) -> Self {
+        let memory = processor.lasting().map(|_| Memory::new(outbox.name()));
+        Instance { processor, outbox, memory }
+    }
+
+    /// Writes the lasting state if it `changed`.
+    async fn remember(&self, changed: bool) {
+        if let (true, Some(memory), Some(lasting)) = (changed, &self.memory, self.processor.lasting()) {
+            memory.write(lasting, &self.outbox.host).await;
+        }
+    }
 }
 
 impl Drop for Instance {

@@ -23,6 +23,10 @@ pub struct AlertingConfig {
     /// `streamgauge.series.overflowed` counts their points.
     #[serde(default = "default_max_series")]
     pub max_series: usize,
+    /// Id of a storage extension, such as `file_storage`, that keeps the alerts' state: a restart then neither begins a
+    /// `for` anew nor tells of an alert twice. Written at every transition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<String>,
 }
 
 /// One alerting rule.

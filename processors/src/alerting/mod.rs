@@ -5,7 +5,7 @@
 //! pending or firing, NoRecordedValue when it ends. As a connector it takes metrics in and gives one log record a
 //! transition to logs pipelines, and the `ALERTS` series to metrics pipelines.
 //!
-//! State is what is active or just resolved, at most `max_series`.
+//! State is what is active or just resolved, at most `max_series`; with `storage` it outlives the process.
 
 mod config;
 mod emit;
@@ -16,10 +16,11 @@ mod tests;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
+use bytes::Bytes;
 use streamgauge_alerts::Transition;
 use streamgauge_component::{
-    Batch, ComponentError, ConfigType, ConnectorFactory, Context, Create, Description, Kind, Out, Part,
-    Processor, ProcessorFactory, Signal, Stability,
+    Batch, ComponentError, ConfigType, ConnectorFactory, Context, Create, Description, Kind, Lasting, Out,
+    Part, Processor, ProcessorFactory, Signal, Stability,
 };
 
 pub use config::{AlertRule, AlertingConfig, Clear, NoDataRule, Silence};
@@ -54,6 +55,7 @@ fn create(create: Create) -> Result<Arc<dyn Processor>, ComponentError> {
         series: create.signals.contains(&Signal::Metrics),
         events: !passes && create.signals.contains(&Signal::Logs),
         id: create.host.id().clone(),
+        storage: config.storage.clone(),
         watch: Mutex::new(Watch::new(&config, &create.host)),
     }))
 }
@@ -66,6 +68,8 @@ struct Alerting {
     /// Whether log records are made.
     events: bool,
     id: Arc<str>,
+    /// The extension that keeps its state over restarts.
+    storage: Option<String>,
     watch: Mutex<Watch>,
 }
 
@@ -95,6 +99,29 @@ impl Processor for Alerting {
         self.emit(&watch, &transitions, repeat, context, out);
         watch.schedule(out);
     }
+
+    fn lasting(&self) -> Option<&dyn Lasting> {
+        self.storage.as_ref().map(|_| self as &dyn Lasting)
+    }
+}
+
+/// A restart neither begins a `for` anew nor tells of an alert twice.
+impl Lasting for Alerting {
+    fn storage(&self) -> &str {
+        self.storage.as_deref().unwrap_or_default()
+    }
+
+    fn state(&self) -> Bytes {
+        serde_json::to_vec(&self.lock().snapshot()).unwrap_or_default().into()
+    }
+
+    fn restore(&self, state: &[u8], out: &mut Out) -> Result<(), String> {
+        let snapshot = serde_json::from_slice(state).map_err(|error| error.to_string())?;
+        let mut watch = self.lock();
+        watch.restore(snapshot, out.now().unix_nanos);
+        watch.schedule(out);
+        Ok(())
+    }
 }
 
 impl Alerting {
@@ -110,6 +137,9 @@ impl Alerting {
         context: Arc<Context>,
         out: &mut Out,
     ) {
+        if !transitions.is_empty() {
+            out.remember();
+        }
         let mut create = |signal, part: Option<Part>| {
             let parts = Vec::from_iter(part);
             if !parts.is_empty() {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use streamgauge_alerts::{Active, Alerts, Labels, Series, Transition};
+use streamgauge_alerts::{Active, Alerts, Labels, Series, Snapshot, Transition};
 use streamgauge_component::{Host, Instrument, InstrumentKind, Now, Out};
 use streamgauge_pdata::Malformed;
 use streamgauge_pdata::view::{Attributes, Data, MetricView, MetricsView, ResourceView};
@@ -58,6 +58,17 @@ impl Watch {
             said_unreadable: false,
             id: host.id().clone(),
         }
+    }
+
+    /// What is to outlive the process.
+    pub fn snapshot(&self) -> Snapshot {
+        self.alerts.snapshot()
+    }
+
+    /// Takes over what an earlier instance knew.
+    pub fn restore(&mut self, snapshot: Snapshot, now: u64) {
+        self.now = now;
+        self.alerts.restore(snapshot, now);
     }
 
     /// The wall clock at the last call.

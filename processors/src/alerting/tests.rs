@@ -1,8 +1,9 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use streamgauge_component::testkit::{Bench, Source};
-use streamgauge_component::{Batch, Kind, Outcome, Signal};
+use streamgauge_component::{Batch, Kind, Out, Outcome, Processor, Signal};
 use streamgauge_pdata::build::MetricsBuilder;
 
 use super::{CONNECTOR, FACTORY};
@@ -25,6 +26,10 @@ rules:
 
 fn processor(yaml: &str) -> Bench {
     bench((FACTORY.create)(create(&FACTORY.config, Kind::Processor, &[Signal::Metrics], yaml)).unwrap())
+}
+
+fn made(yaml: &str) -> Arc<dyn Processor> {
+    (CONNECTOR.create)(create(&CONNECTOR.config, Kind::Connector, &[Signal::Logs], yaml)).unwrap()
 }
 
 fn connector(signals: &[Signal], yaml: &str) -> Bench {
@@ -130,6 +135,35 @@ rules:
     assert!(back[0].ends_with("none @120"), "{back:?}");
     let low = pass(&mut bench, &source, lag("a", "s", Some(0)));
     assert!(low[0].contains("alertstate=pending"), "{low:?}");
+}
+
+#[test]
+fn a_restart_neither_begins_a_for_anew_nor_tells_of_an_alert_twice() {
+    let stored = format!("storage: file_storage\n{LAG}");
+    let (mut bench, source) = (connector(&[Signal::Logs], &stored), Source::new());
+    let states = |sent: Vec<Batch>| -> Vec<String> {
+        let state =
+            |line: &String| line.split("alert.state=").nth(1).unwrap().split(',').next().unwrap().to_owned();
+        lines(&sent).iter().map(state).collect()
+    };
+    let high = || lag("a", "orders", Some(2000));
+    assert_eq!(states(bench.process(source.batch(Signal::Metrics, high(), 1))), ["pending"]);
+    bench.advance(Duration::from_secs(200));
+    bench.restart(made(&stored)).unwrap();
+    assert!(states(bench.process(source.batch(Signal::Metrics, high(), 1))).is_empty());
+    assert!(states(bench.advance(Duration::from_secs(99))).is_empty());
+    assert_eq!(states(bench.advance(Duration::from_secs(1))), ["firing"]);
+    bench.restart(made(&stored)).unwrap();
+    assert!(states(bench.process(source.batch(Signal::Metrics, high(), 1))).is_empty());
+    assert_eq!(
+        states(bench.process(source.batch(Signal::Metrics, lag("a", "orders", Some(1)), 1))),
+        ["resolved"]
+    );
+
+    let fresh = made(&stored);
+    assert_eq!(fresh.lasting().unwrap().storage(), "file_storage");
+    assert!(fresh.lasting().unwrap().restore(b"no state", &mut Out::new(bench.now())).is_err());
+    assert!(made(LAG).lasting().is_none(), "nothing is stored without a storage");
 }
 
 #[test]

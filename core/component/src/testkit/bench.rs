@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use crate::batch::Batch;
 use crate::clock::Now;
 use crate::processor::{Out, Processor, Tally};
@@ -13,13 +15,15 @@ pub struct Bench {
     now: Now,
     wake_at: Option<Instant>,
     tallies: Vec<Tally>,
+    /// The lasting state as it was written last.
+    remembered: Option<Bytes>,
 }
 
 impl Bench {
     /// Starts at a wall clock of `unix_secs`.
     pub fn new(processor: Arc<dyn Processor>, unix_secs: u64) -> Self {
         let now = Now { instant: Instant::now(), unix_nanos: unix_secs * 1_000_000_000 };
-        Bench { processor, now, wake_at: None, tallies: Vec::new() }
+        Bench { processor, now, wake_at: None, tallies: Vec::new(), remembered: None }
     }
 
     /// The simulated time.
@@ -56,6 +60,19 @@ impl Bench {
         self.collect(out)
     }
 
+    /// A kill and a restart: `fresh` takes its place, with the lasting state that was written last and nothing else.
+    ///
+    /// # Errors
+    /// What `fresh` says of that state.
+    pub fn restart(&mut self, fresh: Arc<dyn Processor>) -> Result<(), String> {
+        (self.processor, self.wake_at) = (fresh.clone(), None);
+        let (Some(state), Some(lasting)) = (self.remembered.clone(), fresh.lasting()) else { return Ok(()) };
+        let mut out = Out::new(self.now);
+        lasting.restore(&state, &mut out)?;
+        self.collect(out);
+        Ok(())
+    }
+
     /// What its calls counted, added up.
     pub fn tally(&self) -> Tally {
         let mut sum = Tally::default();
@@ -69,6 +86,9 @@ impl Bench {
     }
 
     fn collect(&mut self, out: Out) -> Vec<Batch> {
+        if out.remembers() {
+            self.remembered = self.processor.lasting().map(|lasting| lasting.state());
+        }
         let (batches, wake_at, tally) = out.into_parts();
         self.wake_at = match (self.wake_at, wake_at) {
             (Some(a), Some(b)) => Some(a.min(b)),
