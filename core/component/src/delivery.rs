@@ -228,11 +228,6 @@ impl QueueSettings {
             let text = "`wait_for_result` is not supported with a persistent queue configured with `storage`";
             found.push(("wait_for_result", text.to_owned()));
         }
-        if let Some(storage) = &self.storage {
-            let text =
-                format!("references extension {storage:?}, but this build has no storage extension yet");
-            found.push(("storage", text));
-        }
         if let Some(batch) = self.batch.as_ref() {
             let sizer = self.batch_sizer(batch);
             if sizer == Sizer::Requests {

@@ -66,6 +66,7 @@ pub use receiver::Receiver;
 pub use status::{ComponentStatus, Kind, LastReload, State, StatusBoard};
 pub use stored::{Unreadable, restored, stored};
 pub use streamgauge_pdata::Signal;
+pub use streamgauge_storage as storage;
 pub use system_memory::SystemMemory;
 
 /// A boxed future, as in `futures_util`.

@@ -152,6 +152,10 @@ reasons! {
     CardinalityLimit = "cardinality_limit",
     /// The queue was full and made room by dropping its oldest.
     DropOldest = "drop_oldest",
+    /// The storage behind the sending queue takes no writes now.
+    StorageUnavailable = "storage_unavailable",
+    /// It was stored, and the disk gave it back damaged: the bytes are in a quarantine file.
+    Damaged = "damaged",
 }
 
 impl Reason {

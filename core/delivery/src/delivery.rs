@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::breaker::Breaker;
 use crate::dead_letter::DeadLetter;
+use crate::disk_queue::DiskQueue;
 use crate::dispatcher::Dispatcher;
 use crate::follower::Follower;
 use crate::load::{Account, Load};
@@ -53,9 +54,15 @@ impl Delivery {
         let (alive, under_way) = mpsc::channel(1);
         let log = Log::new(signal, &host);
         let waits_for_instance = queue.enabled;
-        let waiting = queue
-            .enabled
-            .then(|| Arc::new(MemoryQueue::new(&queue, signal, &host, stop.clone())) as Arc<dyn Queue>);
+        let account = Account { node: node.clone(), _alive: alive };
+        let waiting = queue.enabled.then(|| -> Arc<dyn Queue> {
+            match &queue.storage {
+                Some(storage) => {
+                    Arc::new(DiskQueue::new(&queue, storage, signal, &host, stop.clone(), &account))
+                }
+                None => Arc::new(MemoryQueue::new(&queue, signal, &host, stop.clone())),
+            }
+        });
         // With neither a queue nor retries nothing could wait behind it.
         let breaker =
             (queue.enabled || retry.enabled).then(|| Breaker::new(&breaker, signal, &host)).flatten();
@@ -75,7 +82,6 @@ impl Delivery {
             log,
         };
         let sender = Arc::new(sender);
-        let account = Account { node: node.clone(), _alive: alive };
         if let Some(waiting) = &waiting {
             tokio::spawn(Dispatcher::new(&queue, waiting.clone(), sender.clone(), &account).run());
         }
@@ -94,6 +100,13 @@ impl Delivery {
         self.sender.dead_letter.is_some()
     }
 
+    /// Whatever the queue stands on is running: a queue on disk opens its log now, and sends what an earlier run left.
+    pub fn open(&self) {
+        if let Some(queue) = &self.queue {
+            queue.open();
+        }
+    }
+
     /// The stop has begun and ends at `deadline`. The queue still takes what comes, but nobody waits beyond the deadline:
     /// whoever would, hears `Retry(stopping)`. A further call can only bring it closer.
     pub fn stop_by(&self, deadline: Instant) {
@@ -104,13 +117,22 @@ impl Delivery {
     /// the rest as `Retry(stopping)`. Returns when nothing is held: the number of items that were not delivered since the
     /// call. A second call can bring the deadline closer.
     pub async fn drain(&self, deadline: Instant) -> u64 {
+        let kept = || self.queue.as_ref().map_or(0, |queue| queue.kept());
         let lost = || self.node.dropped.total() + self.node.returned.total();
-        let before = lost();
+        let (before, kept_before) = (lost(), kept());
         self.stop_by(deadline);
         self.close();
         // Nothing is ever sent: this is the end of the last load.
         let _ = self.under_way.lock().await.recv().await;
-        lost() - before
+        let kept = kept() - kept_before;
+        if kept > 0 {
+            let exporter = &**self.sender.host.id();
+            tracing::info!(exporter, items = kept, "not delivered in time, and stays on the disk");
+        }
+        if let Some(queue) = &self.queue {
+            queue.finish().await;
+        }
+        (lost() - before).saturating_sub(kept)
     }
 
     /// Takes nothing new from now on (`Retry(stopping)`).
@@ -124,10 +146,17 @@ impl Delivery {
     /// Takes nothing new from now on, and gives everything that waits, for its turn or for another attempt, to the delivery
     /// that follows before the same exporter; what still comes goes there too. Attempts under way go on. Drain it then.
     pub fn hand_over(&self, to: &Arc<Delivery>) {
+        let place = |delivery: &Delivery| delivery.queue.as_ref().and_then(|queue| queue.place());
+        let same_place = place(self).is_some_and(|here| place(to) == Some(here));
+        if same_place {
+            self.sender.follower.reads_the_same();
+        }
         self.sender.follower.name(to.clone());
         drop(self.lock().take());
-        if let Some(queue) = &self.queue {
-            queue.hand_over();
+        match &self.queue {
+            Some(queue) if same_place => queue.leave(),
+            Some(queue) => queue.hand_over(),
+            None => {}
         }
     }
 

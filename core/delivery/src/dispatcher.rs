@@ -98,7 +98,7 @@ impl Workers {
 
     async fn start(&self, load: Load, turn: Option<OwnedSemaphorePermit>) {
         let sender = self.sender.clone();
-        let Err(load) = sender.follower.take(load).await else { return };
+        let Err(load) = sender.follower.take_on(load).await else { return };
         tokio::spawn(async move {
             sender.deliver(load).await;
             drop(turn);

@@ -11,6 +11,7 @@ mod backoff;
 mod breaker;
 mod dead_letter;
 mod delivery;
+mod disk_queue;
 mod dispatcher;
 mod follower;
 mod lanes;

@@ -18,4 +18,27 @@ pub(crate) trait Queue: Send + Sync {
 
     /// Takes nothing any more. Everything in it goes to another queue: whoever waits for room here is let in without.
     fn hand_over(&self);
+
+    /// What it needs of others is there: the storage. Nothing is put before that.
+    fn open(&self) {}
+
+    /// Takes nothing any more and hands nothing out: another queue goes on with what is stored.
+    fn leave(&self) {
+        self.close();
+    }
+
+    /// Where it is stored, if it is: queues with the same place hold the same data.
+    fn place(&self) -> Option<String> {
+        None
+    }
+
+    /// Items that were settled as to be sent again and stay stored, since the start.
+    fn kept(&self) -> u64 {
+        0
+    }
+
+    /// Nothing is under way any more: whatever has to be written down is.
+    fn finish(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }

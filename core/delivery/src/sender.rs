@@ -157,7 +157,7 @@ impl Sender {
                     self.end(load, &Outcome::rejected_with(Reason::Panic, why)).await;
                 }
                 Err(Failure::Moved) => {
-                    if let Err(load) = self.follower.take(load).await {
+                    if let Err(load) = self.follower.take_on(load).await {
                         left.push(load); // cannot be: somebody follows
                     }
                 }
@@ -337,6 +337,12 @@ impl Sender {
     }
 
     fn lose(&self, load: Load, outcome: &Outcome) {
+        let comes_again = matches!(outcome, Outcome::Retry { .. })
+            && load.batch().parts.iter().all(|part| part.ack.can_replay());
+        if comes_again {
+            self.tell_returned(&load, outcome);
+            return load.settle(outcome);
+        }
         if let Some(suppressed) = self.log.losses.due() {
             tracing::error!(
                 exporter = &**self.host.id(),
@@ -362,6 +368,20 @@ impl Sender {
                 suppressed,
                 error,
                 "Exporting failed. Will retry the request after interval."
+            );
+        }
+    }
+
+    fn tell_returned(&self, load: &Load, outcome: &Outcome) {
+        if let Some(suppressed) = self.log.retries.due() {
+            tracing::warn!(
+                exporter = &**self.host.id(),
+                signal = self.log.signal.name(),
+                items = load.batch().items(),
+                reason = outcome.reason().map_or("", Reason::as_str),
+                suppressed,
+                error = outcome.detail().unwrap_or_default(),
+                "Exporting failed. The data went back to where it came from, and can be sent again."
             );
         }
     }

@@ -200,6 +200,7 @@ async fn start_keepers(graph: &mut Graph) {
         join_all(fresh.map(|(keeper, fresh)| async move { keeper.start(fresh).await })).await;
     }
     all(graph.extensions.iter_mut()).await;
+    graph.queues_beside(&Graph::default()).iter().for_each(|queue| queue.open());
     all(graph.exporters.iter_mut().map(|e| &mut e.kept)).await;
     all(graph.receivers.iter_mut().map(|r| &mut r.kept)).await;
 }

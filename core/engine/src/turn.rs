@@ -30,6 +30,7 @@ pub(crate) fn turn(graph: &mut Graph, old: &Graph) -> Retiring {
         }
         into_service(&mut receiver.kept, &mut retiring.receivers);
     }
+    graph.queues_beside(old).iter().for_each(|queue| queue.open());
     for old in &old.exporters {
         let Some(new) = graph.exporters.iter().find(|new| new.kept.id() == old.kept.id()) else {
             retiring.draining.push(old.kept.keeper.clone());

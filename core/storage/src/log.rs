@@ -176,6 +176,18 @@ impl Log {
         new
     }
 
+    /// Whether a record is there and not settled.
+    pub fn holds(&self, id: RecordId) -> bool {
+        let state = self.shared.lock();
+        let segment = state.segments.range(..=id.seq).next_back();
+        segment.is_some_and(|(_, segment)| id.seq < segment.next && !segment.is_settled(id.seq))
+    }
+
+    /// The number that the next record gets, or one before it.
+    pub fn next_number(&self) -> u64 {
+        self.shared.lock().next
+    }
+
     /// Reads from the oldest record on that is not settled. To drop the oldest of a full log, settle what this gives
     /// until there is room: it comes back by the segment.
     pub fn reader(&self) -> Reader {

@@ -1,0 +1,283 @@
+//! A queue that is kept on the disk.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests: what is not as it should be fails the test at its place"
+)]
+
+mod common;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use common::{Answer, Peer, settings};
+use streamgauge_component::storage::{Settings, Storage};
+use streamgauge_component::testkit::Source;
+use streamgauge_component::{
+    Batch, ComponentError, Consumer as _, DeliverySettings, Exporter, Extension, Host, Kind, Node, Outcome,
+    QueueSettings, Reason, RetrySettings, Signal, Sizer, State, WhenFull,
+};
+use streamgauge_delivery::Delivery;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+const SOON: Duration = Duration::from_secs(20);
+
+struct Disk(Mutex<Option<Storage>>);
+
+#[async_trait]
+impl Extension for Disk {
+    async fn start(&self, _: Host) -> Result<(), ComponentError> {
+        Ok(())
+    }
+
+    async fn shutdown(&self) {}
+
+    fn storage(&self) -> Option<Storage> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+struct Rig {
+    delivery: Arc<Delivery>,
+    source: Source,
+    node: Arc<Node>,
+    host: Host,
+    disk: Arc<dyn Extension>,
+    instance: watch::Sender<Option<Arc<dyn Exporter>>>,
+}
+
+fn on_disk(change: impl FnOnce(&mut QueueSettings)) -> DeliverySettings {
+    let mut settings = settings();
+    settings.queue.storage = Some("file_storage".to_owned());
+    change(&mut settings.queue);
+    settings
+}
+
+async fn storage(at: &Path) -> Storage {
+    Storage::open(Settings { quota: 1 << 20, ..Settings::new(at) }).await.unwrap()
+}
+
+fn deliver(
+    settings: DeliverySettings,
+    host: &Host,
+    instance: &watch::Sender<Option<Arc<dyn Exporter>>>,
+) -> Arc<Delivery> {
+    let node = host.node(Signal::Logs);
+    Delivery::start(Signal::Logs, settings, instance.subscribe(), Arc::new(|_| {}), host.clone(), node, None)
+}
+
+impl Rig {
+    async fn new(at: &Path, settings: DeliverySettings, peer: &Arc<Peer>) -> Rig {
+        let rig = Rig::without_storage(settings, peer, Disk(Mutex::new(Some(storage(at).await))));
+        rig.delivery.open();
+        rig
+    }
+
+    fn without_storage(settings: DeliverySettings, peer: &Arc<Peer>, disk: Disk) -> Rig {
+        let extension = Host::for_test(Kind::Extension, "file_storage");
+        let disk: Arc<dyn Extension> = Arc::new(disk);
+        extension.offer(&disk);
+        let host = extension.for_component(Kind::Exporter, "otlp/test");
+        let node = host.node(Signal::Logs);
+        let peer: Arc<dyn Exporter> = peer.clone();
+        let instance = watch::Sender::new(Some(peer));
+        let delivery = deliver(settings, &host, &instance);
+        Rig { delivery, source: Source::new(), node, host, disk, instance }
+    }
+
+    async fn send(&self, text: &str) {
+        let part = self.source.part(Bytes::copy_from_slice(text.as_bytes()), 10);
+        let context = self.source.context();
+        self.delivery.consume(Batch { signal: Signal::Logs, context, parts: vec![part] }).await;
+    }
+
+    fn reasons(&self) -> Vec<Option<Reason>> {
+        self.source.outcomes().iter().map(|outcome| outcome.as_ref().unwrap().reason()).collect()
+    }
+
+    async fn stop(self) -> u64 {
+        let undelivered = self.delivery.drain(Instant::now() + Duration::from_millis(300)).await;
+        drop(self.disk);
+        undelivered
+    }
+
+    fn assert_ledger_adds_up(&self, offered: u64) {
+        let n = &self.node;
+        let ends = n.held_items.get() + n.delivered.get() + n.dropped.total() + n.returned.total();
+        assert_eq!(ends, offered + n.created.get(), "{n:?}");
+    }
+}
+
+async fn until(what: &str, mut look: impl FnMut() -> bool) {
+    let deadline = Instant::now() + SOON;
+    while !look() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_acknowledged_and_not_delivered_is_sent_in_order_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let down = Peer::always(Answer::Unreachable);
+    let rig = Rig::new(dir.path(), on_disk(|_| {}), &down).await;
+    for text in ["a", "b", "c"] {
+        rig.send(text).await;
+    }
+    assert_eq!(rig.reasons(), [None, None, None], "durable is delivered");
+    rig.assert_ledger_adds_up(30);
+    assert_eq!(rig.stop().await, 0, "nothing is lost or given back");
+
+    let peer = Peer::always(Answer::Ok);
+    let rig = Rig::new(dir.path(), on_disk(|_| {}), &peer).await;
+    rig.send("d").await;
+    until("all four", || rig.node.delivered.get() == 40).await;
+    assert_eq!(peer.requests(), ["a", "b", "c", "d"]);
+    rig.assert_ledger_adds_up(10);
+    assert_eq!((rig.node.created.get(), rig.node.held_items.get()), (30, 0));
+    rig.stop().await;
+
+    let again = Peer::always(Answer::Ok);
+    let rig = Rig::new(dir.path(), on_disk(|_| {}), &again).await;
+    rig.send("e").await;
+    until("the last", || rig.node.delivered.get() == 10).await;
+    assert_eq!(again.requests(), ["e"], "what was delivered is gone");
+}
+
+#[tokio::test]
+async fn what_ran_out_of_retries_comes_again_and_what_is_refused_for_good_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let peer = Peer::new([Answer::Unreachable, Answer::PeerError], Answer::Ok);
+    let retry = RetrySettings { enabled: false, ..RetrySettings::default() };
+    let rig = Rig::new(dir.path(), DeliverySettings { retry, ..on_disk(|_| {}) }, &peer).await;
+    for text in ["again", "refused", "third"] {
+        rig.send(text).await;
+    }
+    until("two delivered", || rig.node.delivered.get() == 20).await;
+    let requests = peer.requests();
+    assert_eq!(requests.iter().filter(|r| *r == "again").count(), 2, "{requests:?}");
+    assert_eq!(requests.iter().filter(|r| *r == "refused").count(), 1, "{requests:?}");
+    assert_eq!(rig.node.dropped.total(), 10);
+    until("nothing held", || rig.node.held_items.get() == 0).await;
+    rig.assert_ledger_adds_up(30);
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_or_drops_its_oldest_or_lets_the_sender_wait() {
+    for sizer in [Sizer::Requests, Sizer::Items] {
+        let size = if sizer == Sizer::Requests { 3 } else { 30 };
+        for when_full in [WhenFull::Refuse, WhenFull::DropOldest, WhenFull::Block] {
+            let dir = tempfile::tempdir().unwrap();
+            let peer = Peer::always(Answer::Hang);
+            let queue = |queue: &mut QueueSettings| {
+                (queue.queue_size, queue.sizer, queue.when_full) = (size, sizer, Some(when_full));
+            };
+            let rig = Rig::new(dir.path(), on_disk(queue), &peer).await;
+            rig.send("a").await;
+            until("the first is under way", || peer.requests() == ["a"]).await;
+            rig.send("b").await;
+            rig.send("c").await;
+            let fourth = tokio::time::timeout(Duration::from_millis(200), rig.send("d")).await;
+            let (waited, reasons) = (fourth.is_err(), rig.source.outcomes());
+            let last = reasons[3].clone().and_then(|outcome: Outcome| outcome.reason());
+            let n = &rig.node;
+            match when_full {
+                WhenFull::Refuse => assert_eq!((waited, last), (false, Some(Reason::QueueFull))),
+                WhenFull::DropOldest => {
+                    assert_eq!((waited, last, n.dropped.total(), n.held_items.get()), (false, None, 10, 30));
+                }
+                WhenFull::Block => assert!(waited),
+            }
+            rig.assert_ledger_adds_up(40);
+            rig.stop().await;
+
+            let peer = Peer::always(Answer::Ok);
+            let rig = Rig::new(dir.path(), on_disk(queue), &peer).await;
+            let left: &[&str] =
+                if when_full == WhenFull::DropOldest { &["a", "c", "d"] } else { &["a", "b", "c"] };
+            until("what was left", || peer.requests() == left).await;
+            rig.stop().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_log_with_no_room_left_drops_its_oldest_where_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let down = Peer::always(Answer::Hang);
+    let queue = |queue: &mut QueueSettings| {
+        (queue.queue_size, queue.when_full) = (1_000_000, Some(WhenFull::DropOldest));
+    };
+    let rig = Rig::new(dir.path(), on_disk(queue), &down).await;
+    for n in 0..30 {
+        rig.send(&format!("{n} {}", "x".repeat(60_000))).await;
+    }
+    assert!(rig.reasons().iter().all(Option::is_none));
+    assert!(rig.node.dropped.total() > 100, "1.8 MB do not fit into 1 MiB: {:?}", rig.node);
+    rig.assert_ledger_adds_up(300);
+}
+
+#[tokio::test]
+async fn a_storage_that_is_not_there_refuses_and_is_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let peer = Peer::always(Answer::Ok);
+    let disk = Arc::new(Disk(Mutex::default()));
+    let rig = Rig::without_storage(on_disk(|_| {}), &peer, Disk(Mutex::default()));
+    let late: Arc<dyn Extension> = disk.clone();
+    rig.host.for_component(Kind::Extension, "file_storage").offer(&late);
+    rig.delivery.open();
+    rig.send("early").await;
+    assert_eq!(rig.reasons(), [Some(Reason::StorageUnavailable)]);
+    let status = rig.host.board().components().into_iter().find(|c| c.id == "otlp/test").unwrap();
+    assert_eq!(status.state, State::Recoverable);
+    assert!(status.message.unwrap().contains("failed to resolve storage"));
+    *disk.0.lock().unwrap() = Some(storage(dir.path()).await);
+    until("well again", || rig.host.board().state(Kind::Exporter, "otlp/test") == Some(State::Ok)).await;
+    rig.send("late").await;
+    until("delivered", || peer.requests() == ["late"]).await;
+}
+
+#[tokio::test]
+async fn the_delivery_that_follows_goes_on_with_what_is_on_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let peer = Peer::always(Answer::Unreachable);
+    let rig = Rig::new(dir.path(), on_disk(|_| {}), &peer).await;
+    for text in ["a", "b", "c"] {
+        rig.send(text).await;
+    }
+    let follower = deliver(on_disk(|queue| queue.num_consumers = 2), &rig.host, &rig.instance);
+    follower.open();
+    rig.delivery.hand_over(&follower);
+    peer.becomes(Answer::Ok);
+    rig.send("d").await;
+    let old = rig.delivery.drain(Instant::now() + SOON).await;
+    assert_eq!(old, 0);
+    until("all delivered", || rig.node.delivered.get() == 40).await;
+    until("nothing held", || rig.node.held_items.get() == 0).await;
+    rig.assert_ledger_adds_up(40);
+}
+
+#[tokio::test]
+async fn more_than_fits_into_memory_is_read_back_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let down = Peer::always(Answer::Hang);
+    let disk = Storage::open(Settings::new(dir.path())).await.unwrap();
+    let rig = Rig::without_storage(on_disk(|_| {}), &down, Disk(Mutex::new(Some(disk))));
+    rig.delivery.open();
+    let body = |n: usize| format!("{n:03} {}", "x".repeat(200_000));
+    for n in 0..100 {
+        rig.send(&body(n)).await;
+    }
+    let up = Peer::always(Answer::Ok);
+    let upper: Arc<dyn Exporter> = up.clone();
+    down.becomes(Answer::Ok);
+    rig.instance.send_replace(Some(upper));
+    // The one under way hangs with the old instance until its timeout.
+    until("all of them", || up.requests().len() == 100).await;
+    let numbers: Vec<String> = up.requests().iter().map(|request| request[..3].to_owned()).collect();
+    let expected: Vec<String> = (0..100).map(|n| format!("{n:03}")).collect();
+    assert_eq!(numbers, expected);
+}
