@@ -2,6 +2,11 @@
 //! and `project` to the exporter's request, nothing is allocated for a record.
 //!
 //! The collector runs on this thread, whose allocations are counted; clients and sink have threads of their own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test's helpers; its figures are what it is about"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
