@@ -20,4 +20,5 @@ mod otlp_json;
 mod own_lag;
 mod poison;
 mod ready_configs;
+mod reload;
 mod support;
