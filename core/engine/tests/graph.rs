@@ -173,3 +173,87 @@ service: {pipelines: {logs: {receivers: [given/g], exporters: [record/g]}}}
     assert!(text.contains("record/unused") && text.contains("queue_size"), "{text}");
     assert!(DISTRIBUTION.exporter("record").is_some());
 }
+
+#[tokio::test(start_paused = true)]
+async fn under_load_a_processor_that_panics_costs_the_poison_and_nothing_else() {
+    let running = start(
+        "
+receivers: {given/u: }
+processors: {burst: }
+exporters: {record/u: }
+service:
+  pipelines:
+    logs: {receivers: [given/u], processors: [burst], exporters: [record/u]}
+",
+    )
+    .await;
+    let senders: Vec<_> = (0..4u8)
+        .map(|sender| {
+            let given = given("given/u");
+            tokio::spawn(async move {
+                let mut poisoned = 0;
+                for n in 0..200u8 {
+                    let bytes = if n % 50 == 49 { [13, sender] } else { [n % 10, sender] };
+                    // What is given back while the processor is down is sent again, as by a client.
+                    let outcome = loop {
+                        match given.send(&bytes).await {
+                            Outcome::Retry { reason: Reason::ComponentDown, .. } => {
+                                tokio::time::sleep(Duration::from_millis(5)).await;
+                            }
+                            other => break other,
+                        }
+                    };
+                    match outcome {
+                        Outcome::Delivered => assert_ne!(bytes[0], 13),
+                        refused => {
+                            assert_eq!((refused, bytes[0]), (Outcome::rejected(Reason::Panic), 13));
+                            poisoned += 1;
+                        }
+                    }
+                }
+                poisoned
+            })
+        })
+        .collect();
+    let mut poisoned = 0;
+    for sender in senders {
+        poisoned += sender.await.unwrap();
+    }
+    assert_eq!(poisoned, 16);
+    assert_eq!(exporter("record/u").records().len(), 4 * 200 - 16);
+    assert_balanced(running.registry());
+    let ledger = Ledger::read(running.registry());
+    let row = ledger.rows.iter().find(|row| row.component == "burst").unwrap();
+    assert_eq!(row.dropped, [(Reason::Panic, 32)]);
+    running.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_exporter_slows_no_other_while_its_queue_has_room() {
+    let running = start(
+        "
+receivers: {given/v: }
+exporters:
+  record/v1: {}
+  record/v2: {stall: true, queue_size: 1000}
+service:
+  pipelines:
+    logs: {receivers: [given/v], exporters: [record/v1, record/v2]}
+",
+    )
+    .await;
+    let begun = tokio::time::Instant::now();
+    let given = given("given/v");
+    let mut waiting = Vec::new();
+    for _ in 0..500 {
+        waiting.push(given.offer(&[1]).await);
+    }
+    assert_eq!(begun.elapsed(), Duration::ZERO, "nobody waited");
+    assert_eq!(exporter("record/v1").records().len(), 500);
+    assert_balanced(running.registry());
+    exporter("record/v2").release();
+    for outcome in waiting {
+        assert_eq!(outcome.await, Outcome::Delivered);
+    }
+    running.stop(Duration::from_secs(1)).await;
+}

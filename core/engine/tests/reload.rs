@@ -245,3 +245,34 @@ service:
     let text = "cannot start pipelines: failed to start \"given/f2\" receiver: it was told not to";
     assert_eq!(error.to_string(), text);
 }
+
+#[tokio::test(start_paused = true)]
+async fn two_hundred_reloads_leave_no_tasks_behind() {
+    let yaml = |version: usize| {
+        format!(
+            "
+receivers: {{given/t: {{version: {version}}}}}
+processors: {{hold: {{version: {version}}}}}
+exporters: {{record/t: {{version: {version}, queue_size: {}}}}}
+service: {{pipelines: {{logs: {{receivers: [given/t], processors: [hold], exporters: [record/t]}}}}}}
+",
+            5 + version
+        )
+    };
+    let mut running = start(&yaml(0)).await;
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    tokio::time::sleep(PATIENCE).await;
+    let before = tasks();
+    let mut waiting = Vec::new();
+    for version in 1..=200 {
+        waiting.push(given("given/t").offer(&[1]).await);
+        assert_eq!(reload(&mut running, &yaml(version)).await.unwrap().replaced.len(), 3);
+    }
+    tokio::time::sleep(PATIENCE * 2).await;
+    assert_eq!(tasks(), before);
+    for outcome in waiting {
+        assert_eq!(outcome.await, Outcome::Delivered);
+    }
+    assert_balanced(&running);
+    running.stop(PATIENCE).await;
+}

@@ -19,7 +19,7 @@ use tokio::sync::{oneshot, watch};
 
 pub static DISTRIBUTION: Distribution = Distribution {
     receivers: &[&GIVEN],
-    processors: &[&PASS, &HOLD],
+    processors: &[&PASS, &HOLD, &BURST],
     connectors: &[&TWICE],
     exporters: &[&RECORD],
     extensions: &[],
@@ -271,6 +271,22 @@ impl Processor for Hold {
             items: held.iter().map(|b| b.items() as u64).sum(),
             bytes: held.iter().map(|b| b.bytes() as u64).sum(),
         }
+    }
+}
+
+static BURST: ProcessorFactory = ProcessorFactory {
+    description: description("burst"),
+    config: ConfigType::of::<Nothing>(),
+    create: |_| Ok(Arc::new(Burst)),
+};
+
+/// Panics on a part that begins with 13.
+struct Burst;
+
+impl Processor for Burst {
+    fn process(&self, batch: Batch, out: &mut Out) {
+        assert!(batch.parts[0].bytes[0] != 13, "unlucky");
+        out.send(batch);
     }
 }
 
