@@ -33,9 +33,9 @@ pub struct JoinRules {
 /// No batch waits longer, whatever the rules say: the clock could not count beyond it.
 const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// How long data waits at most whose sender waits for its delivery: about as long as requests that are under way at the
-/// same time need to come in. Measured with senders of ten records a request: half of the CPU of sending each on alone.
-const AWAITED: Duration = Duration::from_millis(1);
+/// How long data waits at most whose sender waits for its delivery: long enough to be sent on with others that are under
+/// way at the same time, short beside what a delivery takes.
+const AWAITED: Duration = Duration::from_millis(2);
 
 /// Holds parts until a batch is complete.
 #[derive(Debug)]

@@ -75,7 +75,8 @@ impl Payload {
 
 impl From<Bytes> for Payload {
     fn from(bytes: Bytes) -> Self {
-        Payload::new([bytes])
+        let len = bytes.len();
+        Payload { slices: Some(bytes).filter(|bytes| !bytes.is_empty()).into_iter().collect(), len }
     }
 }
 

@@ -12,7 +12,7 @@ use http_body::{Frame, SizeHint};
 use super::Encoding;
 use crate::code::Code;
 use crate::compression::ACCEPTED;
-use crate::deframe;
+use crate::deframe::{self, PREFIX};
 use crate::json;
 use crate::payload::Payload;
 use crate::retry_after;
@@ -59,7 +59,10 @@ pub(super) fn grpc(message: Bytes) -> Answer {
     let Some(prefix) = deframe::prefix(false, message.len()) else {
         return grpc_refusal(&Status::new(Code::Internal, "the answer is larger than gRPC can say"));
     };
-    let data = Payload::new([Bytes::copy_from_slice(&prefix), message]);
+    let data = match message.is_empty() {
+        true => Bytes::from_static(&[0; PREFIX]).into(), // nearly every answer
+        false => Payload::new([Bytes::copy_from_slice(&prefix), message]),
+    };
     let mut trailers = HeaderMap::with_capacity(1);
     Status::new(Code::Ok, "").write_trailers(&mut trailers);
     let mut answer = Response::new(Body { data: Some(data), trailers: Some(trailers) });
