@@ -55,14 +55,14 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let binary = args.binary.unwrap_or_else(beside_this_program);
     let held = match args.what {
-        None => everything(&binary),
+        None => otlp(&OtlpArgs::everything(), &binary),
         Some(What::Idle { seconds, json }) => {
             let rows = idle::measure(&binary, Duration::from_secs(seconds));
             println!("{}", if json { table::json(&rows).to_string() } else { table::text(&rows) });
             rows.iter().all(table::Row::holds)
         }
-        Some(What::Otlp(args)) => otlp(&args, &binary, &[]),
-        Some(What::Quick) => otlp(&OtlpArgs::quick(), &binary, &[]),
+        Some(What::Otlp(args)) => otlp(&args, &binary),
+        Some(What::Quick) => otlp(&OtlpArgs::quick(), &binary),
         Some(What::Load(args)) => child(otlp::load::run(args)),
         Some(What::Sink(args)) => child(otlp::sink::run(args)),
         Some(What::Relay(args)) => child(otlp::relay::run(args)),
@@ -70,18 +70,17 @@ fn main() -> ExitCode {
     if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// All rows, and the document with both tables.
-fn everything(binary: &Path) -> bool {
-    let idle = idle::measure(binary, Duration::from_secs(60));
-    println!("{}\n", table::text(&idle));
-    otlp(&OtlpArgs::everything(), binary, &idle) && idle.iter().all(table::Row::holds)
-}
-
-fn otlp(args: &OtlpArgs, binary: &Path, idle: &[table::Row]) -> bool {
-    otlp::measure(args, binary, idle).unwrap_or_else(|error| {
+/// The rows asked for; with the document, the idle agent too.
+fn otlp(args: &OtlpArgs, binary: &Path) -> bool {
+    let idle = if args.document { idle::measure(binary, Duration::from_secs(60)) } else { Vec::new() };
+    if args.document {
+        println!("{}\n", table::text(&idle));
+    }
+    let held = otlp::measure(args, binary, &idle).unwrap_or_else(|error| {
         eprintln!("bench: {error}");
         false
-    })
+    });
+    held && idle.iter().all(table::Row::holds)
 }
 
 /// One thread, as children have one core.

@@ -16,7 +16,7 @@ pub fn about(programs: &Programs) -> Value {
     };
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     json!({
-        "date": jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
+        "date": date(),
         "cpu": field(read("/proc/cpuinfo"), "model name"),
         "cores": cores,
         "memory": field(read("/proc/meminfo"), "MemTotal"),
@@ -27,6 +27,11 @@ pub fn about(programs: &Programs) -> Value {
         // The agent of the PyPI wheel 0.0.1a15 says what it was built from.
         "rotel": version(&programs.rotel),
     })
+}
+
+/// Now.
+pub fn date() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 fn version(program: &Path) -> Option<String> {

@@ -48,9 +48,12 @@ pub struct OtlpArgs {
     /// Leave the peers out.
     #[arg(long)]
     no_peers: bool,
-    /// Write docs/performance.md.
+    /// Watch the idle agent for a minute too, and write docs/performance.md.
     #[arg(long)]
-    document: bool,
+    pub document: bool,
+    /// Keep the rows of the last run that are not run now.
+    #[arg(long)]
+    keep: bool,
 }
 
 impl OtlpArgs {
@@ -64,6 +67,7 @@ impl OtlpArgs {
             peers: None,
             no_peers: false,
             document: false,
+            keep: false,
         }
     }
 
@@ -75,7 +79,8 @@ impl OtlpArgs {
 
 /// Runs the rows, prints the table, stores it; whether all promises hold. `idle` is stored beside.
 pub fn measure(args: &OtlpArgs, ours: &Path, idle: &[crate::table::Row]) -> Result<bool, String> {
-    let mut chosen = rows::all();
+    let all = rows::all();
+    let mut chosen = all.clone();
     if let Some(unknown) = args.row.iter().find(|name| chosen.iter().all(|row| row.name != **name)) {
         let names: Vec<_> = chosen.iter().map(|row| &*row.name).collect();
         return Err(format!("there is no row {unknown}; there are {}", names.join(", ")));
@@ -97,7 +102,11 @@ pub fn measure(args: &OtlpArgs, ours: &Path, idle: &[crate::table::Row]) -> Resu
         overload: Duration::from_secs_f64(args.overload),
     };
     let about = machine::about(&programs);
-    let mut done = Vec::new();
+    let mut done = match args.keep {
+        true => table::kept(&last(), &all, &chosen),
+        false => Vec::new(),
+    };
+    let before = done.len();
     for row in chosen {
         let mut runs = Vec::new();
         let rounds = row.rounds(args.rounds);
@@ -119,16 +128,27 @@ pub fn measure(args: &OtlpArgs, ours: &Path, idle: &[crate::table::Row]) -> Resu
                 runs.push(measured);
             }
         }
-        done.push(Done { row, runs });
+        done.push(Done { row, date: machine::date(), runs });
         // After each row, so that a long run that breaks off has not been for nothing.
-        store(&done, &about, idle, args.document)?;
+        store(&in_order(&all, &done), &about, idle, args.document)?;
     }
-    println!("\n{}", table::text(&done));
-    Ok(done.iter().flat_map(Done::promises).all(|promise| promise.holds))
+    println!("\n{}", table::text(&in_order(&all, &done[before..])));
+    Ok(done[before..].iter().flat_map(Done::promises).all(|promise| promise.holds))
+}
+
+/// As the rows stand in the table, whenever they were run.
+fn in_order<'d>(all: &[rows::Row], done: &'d [Done]) -> Vec<&'d Done> {
+    all.iter().filter_map(|row| done.iter().find(|done| done.row.name == row.name)).collect()
+}
+
+/// The results of the last run.
+fn last() -> serde_json::Value {
+    let text = std::fs::read_to_string(Path::new(ROOT).join("bench/results/otlp.json")).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
 }
 
 fn store(
-    done: &[Done],
+    done: &[&Done],
     about: &serde_json::Value,
     idle: &[crate::table::Row],
     document: bool,
@@ -140,7 +160,11 @@ fn store(
     std::fs::create_dir_all(Path::new(ROOT).join("bench/results")).map_err(|error| error.to_string())?;
     let markdown = table::markdown(done);
     let mut json = table::json(done, about);
-    json["idle"] = crate::table::json(idle)["rows"].take();
+    let mut idle_json = crate::table::json(idle)["rows"].take();
+    if idle.is_empty() {
+        idle_json = last()["idle"].take();
+    }
+    json["idle"] = idle_json;
     write("bench/results/otlp.json", format!("{json:#}\n"))?;
     write("bench/results/otlp.md", markdown.clone())?;
     if document {

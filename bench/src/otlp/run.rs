@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use streamgauge_harness::free_port;
 
 use super::child::{Helper, Process};
@@ -31,7 +31,7 @@ pub struct Times {
 }
 
 /// What one run measured.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Measured {
     pub subject: Subject,
     /// CPU time of the subject for each record that was acknowledged, in nanoseconds. In overload for each delivered.

@@ -10,6 +10,8 @@ use super::subject::Subject;
 /// A row with all its runs.
 pub struct Done {
     pub row: Row,
+    /// When it was run.
+    pub date: String,
     pub runs: Vec<Measured>,
 }
 
@@ -80,7 +82,7 @@ const HEAD: [&str; 17] = [
     "refused",
 ];
 
-fn cells(done: &[Done]) -> Vec<[String; 17]> {
+fn cells(done: &[&Done]) -> Vec<[String; 17]> {
     let mut lines = Vec::new();
     for row in done {
         for subject in row.subjects() {
@@ -117,7 +119,7 @@ fn cells(done: &[Done]) -> Vec<[String; 17]> {
 }
 
 /// Aligned columns, then the promises.
-pub fn text(done: &[Done]) -> String {
+pub fn text(done: &[&Done]) -> String {
     let lines = cells(done);
     let head = HEAD.map(str::to_owned);
     let width = |n: usize| lines.iter().chain([&head]).map(|line| line[n].len()).max().unwrap_or(0);
@@ -132,27 +134,42 @@ pub fn text(done: &[Done]) -> String {
     let mut out = vec![aligned(&head)];
     out.extend(lines.iter().map(aligned));
     out.push(String::new());
-    for promise in done.iter().flat_map(Done::promises) {
+    for promise in done.iter().flat_map(|done| done.promises()) {
         out.push(format!("{:<5} {}", if promise.holds { "ok" } else { "OVER" }, promise.text));
     }
     out.join("\n")
 }
 
 /// The same as Markdown, without the promises.
-pub fn markdown(done: &[Done]) -> String {
+pub fn markdown(done: &[&Done]) -> String {
     let mut out = vec![format!("| {} |", HEAD.join(" | ")), format!("|---|---{}|", "|---:".repeat(15))];
     out.extend(cells(done).iter().map(|line| format!("| {} |", line.join(" | "))));
     out.join("\n") + "\n"
 }
 
 /// The promises as a Markdown list.
-pub fn verdicts(done: &[Done]) -> String {
+pub fn verdicts(done: &[&Done]) -> String {
     let line = |p: Promise| format!("- {}: {}\n", if p.holds { "ok" } else { "**over**" }, p.text);
-    done.iter().flat_map(Done::promises).map(line).collect()
+    done.iter().flat_map(|done| done.promises()).map(line).collect()
+}
+
+/// The rows of an earlier [`json`] that this run leaves alone; what cannot be read is left out.
+pub fn kept(json: &Value, rows: &[Row], again: &[Row]) -> Vec<Done> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let read = |old: &Value| {
+        let is = |row: &&Row| old["name"] == *row.name;
+        let row = rows.iter().find(is)?.clone();
+        if again.iter().any(|row| is(&row)) {
+            return None;
+        }
+        let runs = serde_json::from_value(old["runs"].clone()).ok()?;
+        Some(Done { row, date: text(&old["date"]), runs })
+    };
+    json["rows"].as_array().into_iter().flatten().filter_map(read).collect()
 }
 
 /// Every run of every row.
-pub fn json(done: &[Done], about: &Value) -> Value {
+pub fn json(done: &[&Done], about: &Value) -> Value {
     let rows: Vec<Value> = done
         .iter()
         .map(|done| {
@@ -169,6 +186,7 @@ pub fn json(done: &[Done], about: &Value) -> Value {
                 "offered_a_second": row.rate,
                 "in_flight": row.in_flight,
                 "connections": row.connections,
+                "date": done.date,
                 "promises": done.promises().iter()
                     .map(|p| json!({"text": p.text, "holds": p.holds})).collect::<Vec<_>>(),
                 "runs": done.runs,
@@ -205,7 +223,11 @@ mod tests {
     fn done(ours: f64, lost: u64) -> Done {
         let row = super::super::rows::all().remove(0);
         let runs = [(Subject::Floor, 600.0), (Subject::Ours, ours), (Subject::Go, 3600.0)];
-        Done { row, runs: runs.map(|(subject, cpu)| measured(subject, cpu, lost)).to_vec() }
+        Done {
+            row,
+            date: "today".to_owned(),
+            runs: runs.map(|(subject, cpu)| measured(subject, cpu, lost)).to_vec(),
+        }
     }
 
     #[test]
@@ -229,21 +251,25 @@ mod tests {
 
     #[test]
     fn text_and_markdown_have_a_line_a_subject_and_columns_line_up() {
-        let text = text(&[done(660.0, 0)]);
+        let text = text(&[&done(660.0, 0)]);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0].len(), lines[2].len());
         assert!(lines[2].contains("streamgauge") && lines[2].contains("1.10"), "{}", lines[2]);
         assert!(
-            markdown(&[done(660.0, 0)])
+            markdown(&[&done(660.0, 0)])
                 .contains("| pass-logs-grpc | go collector | 1 | 3600 | 6.00 | 5.45 |")
         );
     }
 
     #[test]
     fn json_keeps_every_run() {
-        let json = json(&[done(660.0, 0)], &json!({"cpu": "x"}));
+        let json = json(&[&done(660.0, 0)], &json!({"cpu": "x"}));
         assert_eq!(json["rows"][0]["runs"][2]["subject"], "go collector");
         assert_eq!(json["rows"][0]["runs"][2]["cpu_ns"], 3600.0);
         assert_eq!(json["about"]["cpu"], "x");
+        let rows = super::super::rows::all();
+        let again = kept(&json, &rows, &[]);
+        assert_eq!((again.len(), again[0].runs.len(), &*again[0].date), (1, 3, "today"));
+        assert!(kept(&json, &rows, &rows[..1]).is_empty());
     }
 }
