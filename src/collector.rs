@@ -124,10 +124,25 @@ impl Collector {
     /// Stops; the draining ends when `skip` returns.
     pub(crate) async fn stop(self, skip: impl Future<Output = ()>) {
         let registry = self.running.registry().clone();
+        let before = lost(&registry);
         self.running.stop_until(self.settings.shutdown_timeout, skip).await;
+        let lost = lost(&registry) - before;
+        if lost > 0 {
+            let what = "lost at the stop: not delivered in time, and their clients had their answer";
+            tracing::error!(items = lost, "{what}; a queue with a storage keeps such items");
+        }
         account(&registry);
         self.telemetry.shutdown().await;
     }
+}
+
+/// Items that came back to a door whose client had its answer already: nobody sends them again.
+fn lost(registry: &Registry) -> u64 {
+    let came_back = |i: &&std::sync::Arc<streamgauge_component::Instrument>| {
+        let answer = i.attributes.iter().find(|(name, _)| *name == "answer");
+        i.name == "streamgauge.receiver.came_back.items" && answer.is_some_and(|(_, value)| value == "none")
+    };
+    registry.instruments().iter().filter(came_back).map(|i| i.value.get()).sum()
 }
 
 /// The ledger in the log: in one line when all is well, else with its table.

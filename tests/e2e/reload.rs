@@ -221,7 +221,10 @@ fn two_hundred_reloads_leave_no_memory_and_no_sockets_behind() {
         let exporter = format!("sending_queue: {{queue_size: {}}}", 1000 + n % 2);
         yaml(api, port, &sink, &exporter, "")
             .replace("timeout: 10ms", &format!("timeout: {}ms", 10 + n % 2))
-            .replace("protocols: {http: {endpoint", &format!("protocols: {{http: {{include_metadata: {}, endpoint", n % 2 == 0))
+            .replace(
+                "protocols: {http: {endpoint",
+                &format!("protocols: {{http: {{include_metadata: {}, endpoint", n % 2 == 0),
+            )
     };
     let running = Reloading::start(|api| version(api, 0));
     let load = Load::start(port);
@@ -241,4 +244,22 @@ fn two_hundred_reloads_leave_no_memory_and_no_sockets_behind() {
     assert!(at_rest.0 < before.0 + 8 * 1024, "{before:?} became {at_rest:?} (KiB resident, open files)");
     let tasks = std::fs::read_dir(format!("/proc/{}/task", running.collector.id())).unwrap().count();
     assert!(tasks < 64, "{tasks} threads");
+}
+
+#[test]
+fn a_stop_says_what_nobody_sends_again() {
+    let stuck = OtlpSink::http();
+    stuck.always(Reply::Status { code: 503, retry_after: None });
+    let port = free_port();
+    let running = Reloading::start(|api| yaml(api, port, &stuck, "", "  shutdown_timeout: 1s\n"));
+    let load = Load::start(port);
+    poll_until("refused attempts", SOON, || (stuck.received().len() > 5).then_some(()));
+    let accepted = load.accepted();
+    let (code, log) = running.collector.terminate(SOON);
+    assert_eq!(code, Some(0), "{log}");
+    assert!(
+        log.contains("lost at the stop: not delivered in time") && log.contains(&format!("{accepted}")),
+        "{log}"
+    );
+    assert!(log.contains("returned stopping"), "the ledger's table has the reason: {log}");
 }
