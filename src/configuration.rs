@@ -8,6 +8,7 @@ use streamgauge_telemetry::TelemetryConfig;
 
 use crate::cli::{ConfigArgs, Failure, exit};
 use crate::distribution::DISTRIBUTION;
+use crate::durability;
 
 /// A configuration that was read without an error.
 pub(crate) struct Configuration {
@@ -22,6 +23,7 @@ pub(crate) struct Configuration {
 pub(crate) fn load(args: &ConfigArgs, built_in: Option<&str>) -> Result<Configuration, Diagnostics> {
     let loaded = retrieve(args, built_in);
     let mut found = loaded.diagnostics;
+    found.extend(loaded.config.iter().flat_map(durability::warnings));
     let plan = loaded.config.as_ref().map(|config| Plan::read(config, &DISTRIBUTION));
     let plan = match plan {
         Some(Ok(plan)) => Some(plan),

@@ -8,6 +8,7 @@ mod configuration;
 mod control;
 mod demo;
 pub mod distribution;
+mod durability;
 mod first_screen;
 mod health;
 mod print_config;

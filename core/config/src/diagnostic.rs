@@ -79,6 +79,8 @@ pub mod codes {
     pub const UNUSED: &str = "SG0509";
     /// A component's own check of its settings.
     pub const COMPONENT_CHECK: &str = "SG0601";
+    /// A setting with which a kill or a power cut may lose acknowledged data.
+    pub const NOT_DURABLE: &str = "SG0602";
 }
 
 /// How bad it is.

@@ -373,7 +373,7 @@ impl Sender {
     }
 
     fn tell_returned(&self, load: &Load, outcome: &Outcome) {
-        if let Some(suppressed) = self.log.retries.due() {
+        if let Some(suppressed) = self.log.losses.due() {
             tracing::warn!(
                 exporter = &**self.host.id(),
                 signal = self.log.signal.name(),

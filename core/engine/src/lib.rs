@@ -21,6 +21,7 @@ mod processor_node;
 mod retiring;
 mod running;
 mod settings;
+mod storages;
 mod supervisor;
 mod turn;
 

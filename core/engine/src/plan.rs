@@ -12,6 +12,7 @@ use streamgauge_config::{ComponentId, Components, Config, Diagnostics, Section};
 use crate::dead_letters::DeadLetters;
 use crate::distribution::Distribution;
 use crate::settings::ServiceSettings;
+use crate::storages;
 
 /// Every component that a pipeline or `service.extensions` names, with its configuration.
 pub struct Plan {
@@ -100,6 +101,7 @@ impl Plan {
             settings,
         };
         plan.dead_letters.check(&plan, &mut errors);
+        storages::check(config, &mut errors);
         if errors.has_errors() { Err(errors) } else { Ok(plan) }
     }
 
