@@ -223,7 +223,7 @@ fn two_hundred_reloads_leave_no_memory_and_no_sockets_behind() {
             .replace("timeout: 10ms", &format!("timeout: {}ms", 10 + n % 2))
             .replace(
                 "protocols: {http: {endpoint",
-                &format!("protocols: {{http: {{include_metadata: {}, endpoint", n % 2 == 0),
+                &format!("protocols: {{http: {{include_metadata: {}, endpoint", n.is_multiple_of(2)),
             )
     };
     let running = Reloading::start(|api| version(api, 0));
