@@ -157,5 +157,5 @@ fn a_damaged_byte() -> Row {
 }
 
 fn clock_noise() -> u32 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().subsec_nanos() / 1000
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().subsec_micros()
 }

@@ -19,6 +19,7 @@ mod format;
 mod journal;
 mod log;
 mod open;
+mod prepare;
 mod quarantine;
 
 mod reader;

@@ -87,6 +87,8 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// The writer waits here.
     pub(crate) work: Condvar,
+    /// A segment was made ahead, or could not be.
+    pub(crate) prepared: Condvar,
     /// One more than the number of the last durable record; gone with the writer.
     pub(crate) head: watch::Sender<u64>,
     /// Whether the writer has ended.
@@ -104,7 +106,8 @@ impl Shared {
     ) -> Self {
         let (head, ended) = (watch::Sender::new(0), watch::Sender::new(false));
         let (name, state, work) = (name.to_owned(), Mutex::new(state), Condvar::new());
-        Shared { name, directory, disk, quota, segment_bytes, state, work, head, ended }
+        let prepared = Condvar::new();
+        Shared { name, directory, disk, quota, segment_bytes, state, work, prepared, head, ended }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {

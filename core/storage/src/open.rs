@@ -10,6 +10,7 @@ use crate::error::StorageError;
 use crate::format::{FRAME, PAGE, Seal, SegmentHeader, VERSION};
 use crate::journal::{Journal, Settled};
 use crate::log::{Log, Shared, now};
+use crate::prepare::Preparer;
 use crate::quarantine;
 use crate::segment::{Segment, Slot};
 use crate::state::State;
@@ -91,7 +92,17 @@ pub(crate) fn open(opening: Opening, claim: Claim) -> Result<Log, StorageError> 
     *shared.lock() = state;
     shared.head.send_replace(next);
     let (blocked, next_file) = (Vec::new(), last_file + 1);
-    let writer = Writer { shared: shared.clone(), journal, active: open, next, next_file, blocked, tried: 0 };
+    let preparer = Preparer::default();
+    let writer = Writer {
+        shared: shared.clone(),
+        journal,
+        active: open,
+        next,
+        next_file,
+        blocked,
+        tried: 0,
+        preparer,
+    };
     let spawned = std::thread::Builder::new().name("storage".to_owned()).spawn(move || {
         writer.run();
         drop(claim);

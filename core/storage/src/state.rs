@@ -47,6 +47,10 @@ pub(crate) struct State {
     /// Settled, not yet in the journal.
     pub(crate) unsaved: Vec<Settled>,
     pub(crate) closing: bool,
+    /// A segment is being made ahead.
+    pub(crate) preparing: bool,
+    /// Somebody waits for it.
+    pub(crate) hurry: bool,
     /// How often a segment became free.
     pub(crate) released: u64,
     pub(crate) ages: Ages,
@@ -60,6 +64,11 @@ pub(crate) struct State {
 const SPARES: usize = 4;
 
 impl State {
+    /// Whether somebody waits for the segment that is being made ahead.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.hurry || self.closing
+    }
+
     /// Settles a record; whether it was there.
     pub(crate) fn settle(&mut self, seq: u64, bytes: u64) -> bool {
         let Some((first, segment)) = self.segments.range_mut(..=seq).next_back() else { return false };

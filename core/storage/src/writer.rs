@@ -5,6 +5,7 @@
 //! walked at the next start, without its entry a record comes again.
 
 use std::io::IoSlice;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use crate::error::StorageError;
 use crate::format::{FRAME, FrameHeader, PAGE, SEAL, Seal, SegmentHeader, framed};
 use crate::journal::Journal;
 use crate::log::{RecordId, Shared, begin, need, now};
+use crate::prepare::{self, Preparer};
 use crate::segment::{Segment, Slot};
 use crate::state::Append;
 
@@ -40,6 +42,7 @@ pub(crate) struct Writer {
     pub(crate) blocked: Vec<Append>,
     /// How often there had been room when they were last tried.
     pub(crate) tried: u64,
+    pub(crate) preparer: Preparer,
 }
 
 impl Writer {
@@ -175,6 +178,22 @@ impl Writer {
             let _ = append.done.send(Ok(RecordId { seq, size: framed(append.len) }));
         }
         self.shared.head.send_replace(next);
+        self.prepare_next();
+    }
+
+    /// Once half of a segment is full the next is made, so that it is there in time.
+    fn prepare_next(&mut self) {
+        let half = |active: &Active| active.end > active.slot.capacity / 2;
+        if self.active.as_ref().is_some_and(half) && self.preparer.is_wanted(&self.shared) {
+            let path = self.new_path();
+            self.preparer.begin(&self.shared, path);
+        }
+    }
+
+    fn new_path(&mut self) -> PathBuf {
+        let path = self.shared.directory.join(format!("{:06}.seg", self.next_file));
+        self.next_file += 1;
+        path
     }
 
     /// Returns where the frames end.
@@ -236,6 +255,7 @@ impl Writer {
         let shared = self.shared.clone();
         let capacity = shared.segment_bytes.max((PAGE + need).next_multiple_of(PAGE)).min(shared.quota);
         let mut useless = Vec::new();
+        prepare::wait(&shared);
         {
             let mut state = shared.lock();
             if let Some(at) = state.spares.iter().position(|slot| slot.capacity >= PAGE + need) {
@@ -250,9 +270,8 @@ impl Writer {
             }
         }
         remove(&useless);
-        let path = shared.directory.join(format!("{:06}.seg", self.next_file));
+        let path = self.new_path();
         let file = shared.disk.open(&path, true)?;
-        self.next_file += 1;
         let ready = shared.disk.allocate(&path, &file, capacity);
         if let Err(error) = ready.and_then(|()| shared.disk.sync_directory(&shared.directory)) {
             let _ = std::fs::remove_file(&path); // an empty file would be found and removed at the next start
@@ -327,6 +346,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.shared.lock().closing = true;
+        self.preparer.join();
         self.shared.lock().pending.clear(); // those who wait hear that it is closed
         self.shared.ended.send_replace(true);
         self.shared.head.send_modify(|_| ()); // readers wake, and see that it has ended

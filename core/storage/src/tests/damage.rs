@@ -103,7 +103,8 @@ async fn a_flipped_bit_at_any_byte_loses_at_most_its_record_which_is_set_aside_a
     log.close().await;
     drop(log);
     let live = [1, 2, 3, 5, 6, 7];
-    let whole = files(dir.path());
+    let mut whole = files(dir.path());
+    whole.retain(|_, (bytes, _)| bytes.iter().any(|byte| *byte != 0)); // the next segment, made ahead
     assert_eq!(whole.len(), 3, "two segments and the journal");
     let mut flips = 0;
     for (path, (bytes, _)) in &whole {

@@ -36,6 +36,22 @@ async fn speed() {
         }
         println!("read: {:.0} MiB/s", bytes as f64 / (1 << 20) as f64 / started.elapsed().as_secs_f64());
 
+        let log = storage.log("paced", Some(16 << 30)).await.unwrap();
+        let body = Bytes::from(vec![1; 1 << 20]);
+        let mut pace = tokio::time::interval(std::time::Duration::from_millis(10));
+        let mut taken = Vec::new();
+        for _ in 0..256 {
+            pace.tick().await;
+            let started = Instant::now();
+            log.append(vec![body.clone()]).await.unwrap();
+            taken.push(started.elapsed());
+        }
+        taken.sort();
+        println!(
+            "fsync {fsync}, 1 MiB each 10 ms, new segments: median {:?}, slowest tenth from {:?}",
+            taken[128], taken[230]
+        );
+
         let log = storage.log("small", Some(16 << 30)).await.unwrap();
         let piece = Bytes::from(vec![1; 262]);
         let started = Instant::now();
