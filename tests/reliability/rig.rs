@@ -17,6 +17,8 @@ pub struct Rig {
     pub sink: OtlpSink,
     pub ledger: Ledger,
     dir: TempDir,
+    /// Where in its directory the storage is to be; the collector does not make it.
+    pub within: &'static str,
     /// Of `file_storage`, bytes.
     pub quota: u64,
 }
@@ -34,12 +36,12 @@ pub fn root() -> PathBuf {
 impl Rig {
     pub fn new() -> Rig {
         let dir = tempfile::tempdir().unwrap();
-        Rig { sink: OtlpSink::http(), ledger: Ledger::default(), dir, quota: 1 << 30 }
+        Rig { sink: OtlpSink::http(), ledger: Ledger::default(), dir, within: "", quota: 1 << 30 }
     }
 
     pub fn start(&self) -> Running {
         let (http, own, health) = (free_port(), free_port(), free_port());
-        let (sink, dir, quota) = (self.sink.url(), self.dir.path().display(), self.quota);
+        let (sink, dir, quota) = (self.sink.url(), self.directory().display().to_string(), self.quota);
         let yaml = format!(
             "receivers: {{otlp: {{protocols: {{http: {{endpoint: '127.0.0.1:{http}'}}}}}}}}
 exporters:
@@ -62,6 +64,11 @@ service:
         let mut collector = Collector::builder(env!("CARGO_BIN_EXE_streamgauge")).config(&yaml).start();
         collector.wait_for_ok(&format!("http://127.0.0.1:{health}/"), SOON);
         Running { collector, url: format!("http://127.0.0.1:{http}"), own }
+    }
+
+    /// Where the storage is.
+    pub fn directory(&self) -> PathBuf {
+        self.dir.path().join(self.within)
     }
 
     /// Until everything that was acknowledged has arrived, but for so many records.

@@ -9,7 +9,7 @@ use streamgauge_harness::{Reply, poll_until};
 use crate::ledger::{RECORDS, Row};
 use crate::rig::{CONSUMERS, Rig, SOON};
 
-pub const ALL: [fn() -> Row; 7] = [
+pub const ALL: [fn() -> Row; 8] = [
     killed_at_random_moments,
     killed_between_export_and_settlement,
     terminated_under_load,
@@ -17,6 +17,7 @@ pub const ALL: [fn() -> Row; 7] = [
     sink_down_and_a_restart_meanwhile,
     quota_used_up,
     a_damaged_byte,
+    storage_missing_at_the_start,
 ];
 
 const ROUNDS: usize = 20;
@@ -154,6 +155,19 @@ fn a_damaged_byte() -> Row {
     let name = "kill -9, then one byte of the queue flipped: its request is set aside and counted";
     let row = rig.ledger.row(name, &rig.sink);
     Row { counted_lost: RECORDS as usize, most_duplicated: ON_THE_WAY, ..row }
+}
+
+/// Senders are told to come again, and once the directory is there everything is well, without a restart.
+fn storage_missing_at_the_start() -> Row {
+    let mut rig = Rig::new();
+    rig.within = "later";
+    let running = rig.start();
+    assert!(!rig.ledger.send(&running.url), "nothing is taken that cannot be stored");
+    std::fs::create_dir(rig.directory()).unwrap();
+    poll_until("the storage is taken into use", SOON, || rig.ledger.send(&running.url).then_some(()));
+    rig.arrives(0);
+    running.terminate();
+    rig.ledger.row("directory of the storage missing at the start, made later", &rig.sink)
 }
 
 fn clock_noise() -> u32 {
