@@ -52,8 +52,8 @@ pub fn document(about: &Value, verdicts: &str, table: &str, idle: &str) -> Strin
          attributes. Rows without `saturated` offer a fixed rate, those with it send as fast as answers come, 16 requests under way. \
          The floor is a relay on hyper that looks at nothing; `own pass` is ourselves without the row's job. Runs of ours \
          and of the base stand in balanced order (base, ours, ours, base), peers after them; the numbers are medians.\n\n\
-         - `CPU ns/rec`: CPU time of the subject's process for each acknowledged record (each delivered one where the sink is slow or \
-         stalled), out of the kernel's schedstat. `of base`: against the floor or the own pass. `of ours`: against Streamgauge.\n\
+         - `CPU ns/rec`: CPU time of the subject's process for each acknowledged record (each delivered one where the sink is \
+         slow), out of the kernel's schedstat. `of base`: against the floor or the own pass. `of ours`: against Streamgauge.\n\
          - `lost`: acknowledged, not delivered half a minute after the load ended. `later`: requests refused with a retryable \
          code and a delay. `refused`: refused in another way, or broken off.\n\
          - Rows that hold a promise ran three rounds, the others one; Rotel ran in the first round alone, and overload rows once.\n\

@@ -34,7 +34,7 @@ pub struct Times {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Measured {
     pub subject: Subject,
-    /// CPU time of the subject for each record that was acknowledged, in nanoseconds. In overload for each delivered.
+    /// CPU time of the subject for each record that was acknowledged, in nanoseconds. With a slow sink for each delivered.
     pub cpu_ns: f64,
     /// Acknowledged records a second.
     pub rate: f64,
@@ -88,8 +88,8 @@ pub fn run(row: &Row, subject: Subject, programs: &Programs, times: Times, dir: 
     let (acked, delivered) = settle(&mut load, &mut sink);
 
     let records = match row.sink {
-        Sink::Ok => after.0.acked - before.0.acked,
-        _ => after.1.records - before.1.records,
+        Sink::Ok | Sink::Stalled => after.0.acked - before.0.acked,
+        Sink::Slow => after.1.records - before.1.records,
     };
     let total: SinkCounts = sink.ask("counts");
     Measured {
