@@ -18,17 +18,29 @@ pub fn abandoned_acks() -> u64 {
 #[must_use = "an ack that is dropped settles as abandoned"]
 pub struct Ack(Option<Inner>);
 
+/// Where data came from, when it has to know more than the outcome.
+pub trait Source: Send + Sync {
+    /// What became of the part; once.
+    fn settle(&self, outcome: Outcome);
+
+    /// One branch has refused while others are under way. The outcome follows all the same; must return at once.
+    fn warn(&self, _: &Outcome) {}
+
+    /// Whether the data can still be sent again.
+    fn can_replay(&self) -> bool {
+        true
+    }
+}
+
 enum Inner {
-    Source(Box<dyn FnOnce(Outcome) + Send>, Option<Warn>),
+    Settle(Box<dyn FnOnce(Outcome) + Send>),
+    Source(Arc<dyn Source>),
     Child(Arc<Family>),
     /// Something that lives until the ack is settled.
     Holding(Box<Ack>, Arc<dyn Any + Send + Sync>),
     /// Set once the source has let go of the data.
     LetGo(Box<Ack>, Arc<AtomicBool>),
 }
-
-/// Told of a refusal before the outcome.
-type Warn = Box<dyn Fn(&Outcome) + Send>;
 
 /// The children of one ack: the last to settle settles the parent with the worst of all.
 struct Family {
@@ -39,16 +51,12 @@ struct Family {
 impl Ack {
     /// An ack whose outcome goes to `settle`.
     pub fn new(settle: impl FnOnce(Outcome) + Send + 'static) -> Self {
-        Ack(Some(Inner::Source(Box::new(settle), None)))
+        Ack(Some(Inner::Settle(Box::new(settle))))
     }
 
-    /// An ack whose outcome goes to `settle`, and whose source need not wait for the slowest branch to know that
-    /// another has refused: `warn` hears that at once, and must return at once. The outcome follows all the same.
-    pub fn warning(
-        settle: impl FnOnce(Outcome) + Send + 'static,
-        warn: impl Fn(&Outcome) + Send + 'static,
-    ) -> Self {
-        Ack(Some(Inner::Source(Box::new(settle), Some(Box::new(warn)))))
+    /// An ack whose source is told of refusals early, and asked whether it can replay.
+    pub fn to(source: Arc<dyn Source>) -> Self {
+        Ack(Some(Inner::Source(source)))
     }
 
     /// An ack whose source cannot send the data again once it has set the flag: it has answered, and forgotten it.
@@ -71,7 +79,7 @@ impl Ack {
         match &self.0 {
             None => false,
             Some(Inner::Holding(ack, _) | Inner::LetGo(ack, _)) => ack.has_source(),
-            Some(Inner::Source(..) | Inner::Child(_)) => true,
+            Some(Inner::Settle(_) | Inner::Source(_) | Inner::Child(_)) => true,
         }
     }
 
@@ -79,7 +87,8 @@ impl Ack {
     pub fn can_replay(&self) -> bool {
         match &self.0 {
             None => false,
-            Some(Inner::Source(..)) => true,
+            Some(Inner::Settle(_)) => true,
+            Some(Inner::Source(source)) => source.can_replay(),
             Some(Inner::Child(family)) => family.can_replay(),
             Some(Inner::Holding(ack, _)) => ack.can_replay(),
             Some(Inner::LetGo(ack, gone)) => !gone.load(Ordering::Acquire) && ack.can_replay(),
@@ -114,17 +123,18 @@ impl Ack {
     /// Tells the source what one branch has come to, while others are under way.
     fn warn(&self, outcome: &Outcome) {
         match &self.0 {
-            Some(Inner::Source(_, Some(warn))) => warn(outcome),
+            Some(Inner::Source(source)) => source.warn(outcome),
             Some(Inner::Child(family)) => family.warn(outcome),
             Some(Inner::Holding(ack, _) | Inner::LetGo(ack, _)) => ack.warn(outcome),
-            Some(Inner::Source(_, None)) | None => {}
+            Some(Inner::Settle(_)) | None => {}
         }
     }
 
     fn finish(&mut self, outcome: Outcome) {
         match self.0.take() {
             None => {}
-            Some(Inner::Source(settle, _)) => settle(outcome),
+            Some(Inner::Settle(settle)) => settle(outcome),
+            Some(Inner::Source(source)) => source.settle(outcome),
             Some(Inner::Child(family)) => family.settle(outcome),
             Some(Inner::Holding(ack, held)) => {
                 ack.settle(outcome);
@@ -228,14 +238,22 @@ mod tests {
 
     #[test]
     fn a_source_that_asked_is_warned_of_a_refusal_while_other_branches_are_under_way() {
-        let warned = Arc::new(Mutex::new(Vec::new()));
-        let (into, heard) = (warned.clone(), Arc::new(Mutex::new(Vec::new())));
-        let outcomes = heard.clone();
-        let source = Ack::warning(
-            move |o| outcomes.lock().unwrap().push(o),
-            move |o| into.lock().unwrap().push(o.clone()),
-        );
-        let mut children = source.split(2);
+        #[derive(Default)]
+        struct Noted {
+            warned: Mutex<Vec<Outcome>>,
+            heard: Mutex<Vec<Outcome>>,
+        }
+        impl Source for Noted {
+            fn settle(&self, outcome: Outcome) {
+                self.heard.lock().unwrap().push(outcome);
+            }
+            fn warn(&self, outcome: &Outcome) {
+                self.warned.lock().unwrap().push(outcome.clone());
+            }
+        }
+        let source = Arc::new(Noted::default());
+        let (warned, heard) = (&source.warned, &source.heard);
+        let mut children = Ack::to(source.clone()).split(2);
         let (slow, split) = (children.pop().unwrap(), children.pop().unwrap());
         let mut grandchildren = split.split(2);
         grandchildren.pop().unwrap().settle(Outcome::Delivered);

@@ -37,7 +37,7 @@ mod system_memory;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 
-pub use ack::{Ack, abandoned_acks};
+pub use ack::{Ack, Source, abandoned_acks};
 pub use authenticator::{AuthSettings, Authenticator, Unauthenticated};
 pub use batch::{Batch, Context, Part};
 pub use budget::{Budget, MemoryBound, MemoryBounds, Pressure};

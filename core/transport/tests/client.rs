@@ -302,7 +302,7 @@ async fn a_unix_socket_is_an_endpoint() {
 /// How many requests came over each of the connections, least first.
 fn loads(recorder: &support::Recorder) -> Vec<usize> {
     let mut loads = std::collections::HashMap::new();
-    recorder.peers.lock().unwrap().iter().for_each(|peer| *loads.entry(*peer).or_default() += 1);
+    recorder.peers.lock().unwrap().iter().for_each(|peer| *loads.entry(peer.clone()).or_default() += 1);
     let mut loads: Vec<usize> = loads.into_values().collect();
     loads.sort_unstable();
     loads

@@ -2,14 +2,14 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{self, Poll};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use streamgauge_component::{
     Ack, Authenticator, Batch, Context, Host, InstrumentKind, Outcome, Outlet, Outlets, Part, Reason, Signal,
-    Unauthenticated,
+    Source, Unauthenticated,
 };
 use streamgauge_pdata::{check, json};
 use streamgauge_transport::{
@@ -93,39 +93,29 @@ impl Door {
             Err(malformed) => return self.malformed(signal, &malformed),
         };
         let (tell, mut told) = oneshot::channel();
-        let refusal = Arc::new(OnceLock::new());
-        let host = self.host.clone();
-        let answered = Arc::new(AtomicBool::new(false));
-        let (warned, counted) = (refusal.clone(), answered.clone());
-        let let_go = Arc::new(AtomicBool::new(false));
-        let ack = Ack::warning(
-            move |outcome| {
-                // Nobody listens any more: the client has had its answer, or is gone.
-                if let Err(outcome) = tell.send(outcome)
-                    && !counted.load(Ordering::Relaxed)
-                {
-                    came_back(&host, signal, &outcome, items, "none");
-                }
-            },
-            // One branch has refused while others are under way: the client is not kept in good faith.
-            move |outcome| {
-                let _ = warned.set(outcome.clone());
-            },
-        );
-        let ack = ack.until_let_go(let_go.clone());
+        let call = Arc::new(Call {
+            host: self.host.clone(),
+            signal,
+            items,
+            tell: Mutex::new(Some(tell)),
+            refusal: OnceLock::new(),
+            answered: AtomicBool::new(false),
+            let_go: AtomicBool::new(false),
+        });
+        let ack = Ack::to(call.clone());
         let context = Arc::new(self.context(&request));
         let batch = Batch::of(signal, context, Part { bytes: body, items, ack });
         let outcome = match self.wait_for {
             WaitFor::Accepted => {
                 outlet.consume(batch).await;
-                match (told.try_recv(), refusal.get()) {
+                match (told.try_recv(), call.refusal.get()) {
                     (Ok(outcome), _) => outcome,
                     (Err(_), Some(outcome)) => {
-                        answered.store(true, Ordering::Relaxed);
+                        call.answered.store(true, Ordering::Relaxed);
                         outcome.clone()
                     }
                     (Err(_), None) => {
-                        let_go.store(true, Ordering::Release);
+                        call.let_go.store(true, Ordering::Release);
                         return answer::TAKEN;
                     }
                 }
@@ -145,7 +135,7 @@ impl Door {
     fn context(&self, request: &Request<Signal>) -> Context {
         let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
         let mut context = Context::new(self.host.id().clone(), self.host.clock().wall());
-        context.peer = request.peer.map(|peer| peer.to_string().into());
+        context.peer = request.peer.clone();
         context.identity = request.identity.clone();
         context.awaited = self.wait_for == WaitFor::Delivered;
         context.traceparent = header("traceparent").map(Into::into);
@@ -173,6 +163,40 @@ impl Door {
     /// Counts a request that never came in. What cannot be read has no number of items: it counts as one.
     fn refuse(&self, signal: Signal, reason: Reason) {
         self.host.node(signal).refused.add(reason, 1);
+    }
+}
+
+/// A request as the source of its data.
+struct Call {
+    host: Host,
+    signal: Signal,
+    items: usize,
+    tell: Mutex<Option<oneshot::Sender<Outcome>>>,
+    /// What a branch said while others were under way: the client is not kept in good faith.
+    refusal: OnceLock<Outcome>,
+    /// The client has heard of it.
+    answered: AtomicBool,
+    /// The client was told that the data is taken.
+    let_go: AtomicBool,
+}
+
+impl Source for Call {
+    fn settle(&self, outcome: Outcome) {
+        let tell = self.tell.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Nobody listens any more: the client has had its answer, or is gone.
+        if let Some(Err(outcome)) = tell.map(|tell| tell.send(outcome))
+            && !self.answered.load(Ordering::Relaxed)
+        {
+            came_back(&self.host, self.signal, &outcome, self.items, "none");
+        }
+    }
+
+    fn warn(&self, outcome: &Outcome) {
+        let _ = self.refusal.set(outcome.clone());
+    }
+
+    fn can_replay(&self) -> bool {
+        !self.let_go.load(Ordering::Acquire)
     }
 }
 

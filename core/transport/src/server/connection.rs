@@ -127,11 +127,12 @@ async fn talk<H: Handler>(
     let timeouts = options.timeouts.clone();
     let mut quiet = pin!(activity.quiet(&timeouts));
     let seen = activity.clone();
+    let sender: Option<Arc<str>> = peer.map(|peer| peer.to_string().into());
     let service = service_fn(move |request| {
-        let (options, handler) = (options.clone(), handler.clone());
+        let (options, handler, sender) = (options.clone(), handler.clone(), sender.clone());
         let under_way = seen.request();
         async move {
-            let answer = service::answer(request, peer, &options, &*handler).await;
+            let answer = service::answer(request, sender, &options, &*handler).await;
             drop(under_way);
             answer
         }

@@ -14,7 +14,6 @@ mod service;
 mod slow;
 mod sockets;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -138,7 +137,7 @@ pub struct Request<R> {
     /// Its headers.
     pub headers: HeaderMap,
     /// The client's address; none on a unix socket.
-    pub peer: Option<SocketAddr>,
+    pub peer: Option<Arc<str>>,
     /// Who the client proved to be.
     pub identity: Option<Arc<str>>,
     /// How long the client waits, if it says so (`grpc-timeout`).

@@ -1,7 +1,6 @@
 //! From a request's head to its answer.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use crate::status::Status;
 
 pub(super) async fn answer<H: Handler>(
     request: http::Request<Incoming>,
-    peer: Option<SocketAddr>,
+    peer: Option<Arc<str>>,
     options: &ServerOptions,
     handler: &H,
 ) -> Result<Answer, Infallible> {
@@ -36,7 +35,7 @@ pub(super) async fn answer<H: Handler>(
 
 async fn grpc_call<H: Handler>(
     request: http::Request<Incoming>,
-    peer: Option<SocketAddr>,
+    peer: Option<Arc<str>>,
     limit: usize,
     options: &ServerOptions,
     handler: &H,
@@ -73,7 +72,7 @@ async fn grpc_call<H: Handler>(
 /// The answer by HTTP with the headers that do not depend on it.
 async fn http_answer<H: Handler>(
     request: http::Request<Incoming>,
-    peer: Option<SocketAddr>,
+    peer: Option<Arc<str>>,
     limit: usize,
     options: &ServerOptions,
     handler: &H,
@@ -102,7 +101,7 @@ fn with(headers: &HeaderMap, mut answer: Answer) -> Answer {
 
 async fn http_post<H: Handler>(
     request: http::Request<Incoming>,
-    peer: Option<SocketAddr>,
+    peer: Option<Arc<str>>,
     limit: usize,
     options: &ServerOptions,
     handler: &H,

@@ -19,7 +19,7 @@ pub const SOON: Duration = Duration::from_secs(20);
 pub struct Recorder {
     pub bodies: Mutex<Vec<Bytes>>,
     pub requests: Mutex<Vec<(Protocol, HeaderMap, Option<Duration>)>>,
-    pub peers: Mutex<Vec<Option<std::net::SocketAddr>>>,
+    pub peers: Mutex<Vec<Option<Arc<str>>>>,
     pub refused: Mutex<Vec<Status>>,
     pub reply: Mutex<Reply>,
     /// When set, answers wait for `go`; `arrived` tells that one waits.

@@ -1,6 +1,5 @@
 //! What the client waits for, and until when.
 
-use std::net::SocketAddr;
 
 use streamgauge_component::{Batch, BoxFuture, Consumer, Outlet, Registry};
 use streamgauge_transport::{Encoding, Handler as _, Reply, Request};
@@ -101,7 +100,7 @@ fn request(timeout: Option<Duration>) -> Request<Signal> {
         protocol: Protocol::Grpc,
         encoding: Encoding::Proto,
         headers: HeaderMap::new(),
-        peer: Some(SocketAddr::from(([127, 0, 0, 1], 1))),
+        peer: Some("127.0.0.1:1".into()),
         identity: None,
         timeout,
         body: logs(1).encode_to_vec().into(),
