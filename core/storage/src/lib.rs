@@ -23,6 +23,7 @@ mod prepare;
 mod quarantine;
 
 mod reader;
+mod recover;
 mod segment;
 mod state;
 mod storage;

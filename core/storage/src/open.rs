@@ -2,6 +2,7 @@
 //! format and a disk that takes no writes.
 
 use std::collections::BTreeMap;
+use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use crate::journal::{Journal, Settled};
 use crate::log::{Log, Shared, now};
 use crate::prepare::Preparer;
 use crate::quarantine;
+use crate::recover;
 use crate::segment::{Segment, Slot};
 use crate::state::State;
 use crate::storage::{Claim, create_directory};
@@ -85,7 +87,7 @@ pub(crate) fn open(opening: Opening, claim: Claim) -> Result<Log, StorageError> 
         other => other?,
     };
     let active_is_whole = |active: &Active| {
-        let mut empty = [std::io::IoSlice::new(&[0; FRAME])];
+        let mut empty = [IoSlice::new(&[0; FRAME])];
         shared.disk.write(&active.slot.path, &active.slot.file, &mut empty, active.end)
     };
     open.as_ref().map(active_is_whole).transpose()?;
@@ -111,6 +113,17 @@ pub(crate) fn open(opening: Opening, claim: Claim) -> Result<Log, StorageError> 
         Ok(_) => Ok(Log { shared }),
         Err(error) => Err(StorageError::from_io("start its writer", &shared.directory, &error)),
     }
+}
+
+/// The header that a segment's records tell, written down again.
+fn recovered(name: &str, disk: &Disk, slot: &Slot) -> Result<Option<SegmentHeader>, StorageError> {
+    let Some(header) = recover::header(slot)? else { return Ok(None) };
+    let file = slot.path.display();
+    tracing::warn!(log = name, %file, "a segment's damaged first page was made anew from its first record");
+    if let Err(error) = disk.write(&slot.path, &slot.file, &mut [IoSlice::new(&header.page())], 0) {
+        tracing::error!(log = name, %file, %error, "it could not be written: the next start makes it anew again");
+    }
+    Ok(Some(header))
 }
 
 /// Segments that nothing more is written to, and where they end.
@@ -149,12 +162,15 @@ impl Found {
             let path = path.to_owned();
             StorageError::Format { path, found, supported: VERSION }
         })?;
+        if header.is_none() && recover::is_unused(&slot)? {
+            return std::fs::remove_file(path).map_err(|e| StorageError::from_io("remove", path, &e));
+        }
+        let header = match header {
+            Some(header) => Some(header),
+            None => recovered(name, disk, &slot)?,
+        };
         let known = header.is_some_and(|header| self.state.segments.contains_key(&header.first));
         let Some(header) = header.filter(|_| !known) else {
-            if page.iter().all(|byte| *byte == 0) {
-                // Allocated and never written.
-                return std::fs::remove_file(path).map_err(|e| StorageError::from_io("remove", path, &e));
-            }
             tracing::error!(log = name, file = %path.display(), "a segment has no intact header: it was set aside");
             self.state.counts.damaged_bytes += capacity;
             self.state.counts.damaged_records += 1; // at least

@@ -17,6 +17,7 @@ pub(super) struct Gauges {
     allocated: Arc<Instrument>,
     oldest: Arc<Instrument>,
     damaged: Arc<Instrument>,
+    torn: Arc<Instrument>,
 }
 
 const SIZERS: [Sizer; 3] = [Sizer::Requests, Sizer::Items, Sizer::Bytes];
@@ -57,6 +58,13 @@ impl Gauges {
                 "{request}",
                 "Requests that the disk gave back damaged and that were set aside, since the start.",
             ),
+            torn: show(
+                InstrumentKind::Counter,
+                "streamgauge.queue.disk.torn",
+                "{write}",
+                "Writes at the end of the log that were found unfinished at the start and set aside. Nobody was told that \
+                 they are safe, unless the disk lost what it had synced.",
+            ),
         }
     }
 
@@ -87,5 +95,6 @@ impl Gauges {
         self.allocated.value.set(stats.allocated);
         self.oldest.value.set(stats.oldest.unwrap_or_default().as_secs());
         self.damaged.value.set(stats.damaged_records);
+        self.torn.value.set(stats.torn_tails);
     }
 }

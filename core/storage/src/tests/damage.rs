@@ -159,8 +159,8 @@ async fn damage_that_the_reader_meets_is_set_aside_once_and_its_neighbours_are_r
     drop(storage);
 }
 
-#[tokio::test]
-async fn a_segment_without_its_first_page_is_set_aside_as_a_whole() {
+/// A log of two segments, the first with six records and its first bytes overwritten; twice what it is opened to.
+async fn opened_without(bytes: usize, by: u8) -> [(Vec<u64>, Stats, usize); 2] {
     let dir = tempfile::tempdir().unwrap();
     let storage = Storage::open(settings(dir.path())).await.unwrap();
     let log = storage.log("queue", None).await.unwrap();
@@ -171,11 +171,37 @@ async fn a_segment_without_its_first_page_is_set_aside_as_a_whole() {
     drop(log);
     let mut files = files(dir.path());
     let first = files.iter_mut().find(|(path, _)| path.ends_with("000001.seg")).unwrap();
-    first.1.0[..PAGE as usize].fill(7);
+    first.1.0[..bytes].fill(by);
     restore(dir.path(), &files);
     let (found, stats) = opened(&storage).await;
-    assert_eq!(found, [6, 7, 8, 9]);
-    assert!(stats.damaged_bytes >= 64 << 10 && quarantined(dir.path()) == 1, "{stats:?}");
+    let first = (found, stats, quarantined(dir.path()));
+    let (found, stats) = opened(&storage).await;
+    [first, (found, stats, quarantined(dir.path()))]
+}
+
+#[tokio::test]
+async fn a_segment_whose_first_page_is_damaged_or_lost_keeps_every_record() {
+    for by in [7, 0] {
+        for (n, (found, stats, quarantined)) in
+            opened_without(PAGE as usize, by).await.into_iter().enumerate()
+        {
+            assert_eq!(found[..10], (0..10).collect::<Vec<_>>(), "{stats:?}");
+            assert_eq!(found.len(), 10 + n, "what was taken since: {found:?}");
+            assert_eq!((stats.damaged_records, stats.torn_tails, quarantined), (0, 0, 0));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_segment_without_its_first_page_and_record_is_set_aside_as_a_whole() {
+    for by in [7, 0] {
+        let [(found, stats, quarantined), _] = opened_without(PAGE as usize + FRAME, by).await;
+        assert_eq!(found, [6, 7, 8, 9]);
+        assert!(
+            stats.damaged_records > 0 && stats.damaged_bytes >= 64 << 10 && quarantined == 1,
+            "{stats:?}"
+        );
+    }
 }
 
 #[tokio::test]
