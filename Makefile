@@ -1,5 +1,5 @@
 # Everything a person types. Each target sets up what it needs.
-.PHONY: demo test bench bench-quick bench-setup fuzz setup fmt docs
+.PHONY: demo test chaos bench bench-quick bench-setup fuzz setup fmt docs
 
 # The demo starts soonest from the profile the tests use; set PROFILE=fast for an optimised one.
 PROFILE ?= dev
@@ -13,6 +13,12 @@ demo:
 test:
 	@scripts/setup
 	@scripts/check
+
+# Every scenario of docs/reliability.md again and again for CHAOS_SECONDS, each time at other moments; prints how it goes and
+# the tables of all rounds. CHAOS_ONLY=TEXT runs those with that text in their names.
+chaos:
+	@scripts/setup
+	@CHAOS_SECONDS=$${CHAOS_SECONDS:-1800} cargo test --locked --test reliability -- --nocapture
 
 # Every table of speed and size, from the release binary, beside the peers; takes about an hour and wants the machine
 # for itself. `make bench-quick` runs the three most important rows once, with the peers that are there.

@@ -8,7 +8,9 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use prost::Message as _;
-use streamgauge_harness::{OtlpSink, http};
+use streamgauge_harness::{OtlpSink, Telemetry, http};
+
+use crate::row::Row;
 
 /// Records of a request.
 pub const RECORDS: u64 = 10;
@@ -23,26 +25,10 @@ pub struct Ledger {
     refused: AtomicU64,
 }
 
-/// What a scenario came to, in records.
-#[derive(Debug)]
-pub struct Row {
-    pub name: &'static str,
-    pub sent: usize,
-    pub acked: usize,
-    pub delivered: usize,
-    pub duplicated: usize,
-    pub lost: usize,
-    /// How many may be duplicated: what was on its way at the crashes.
-    pub most_duplicated: usize,
-    /// How many may be lost, because they were counted as such.
-    pub counted_lost: usize,
-}
-
 impl Ledger {
     /// Sends one request; whether it was acknowledged. What was not is never sent again.
     pub fn send(&self, url: &str) -> bool {
-        let first = self.next.fetch_add(RECORDS, Ordering::Relaxed);
-        let numbers = first..first + RECORDS;
+        let numbers = self.numbers();
         let answer =
             http::post(&format!("{url}/v1/logs"), "application/x-protobuf", &request(numbers.clone()));
         let taken = answer.is_ok_and(|answer| answer.status == 200);
@@ -54,15 +40,50 @@ impl Ledger {
         taken
     }
 
-    /// So many clients send until they are told to stop, or nobody listens any more.
-    pub fn load(&self, url: &str, clients: usize, stop: &AtomicBool, then: impl FnOnce()) {
+    /// Sends one request and does not wait for what becomes of it.
+    pub fn send_unheard(&self, url: &str) {
+        use std::io::Write as _;
+        let body = request(self.numbers());
+        let host = url.strip_prefix("http://").unwrap();
+        let mut stream = std::net::TcpStream::connect(host).unwrap();
+        let head = format!(
+            "POST /v1/logs HTTP/1.0\r\ncontent-type: application/x-protobuf\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+        self.refused.fetch_add(RECORDS, Ordering::Relaxed);
+    }
+
+    fn numbers(&self) -> std::ops::Range<u64> {
+        let first = self.next.fetch_add(RECORDS, Ordering::Relaxed);
+        first..first + RECORDS
+    }
+
+    /// So many clients send until they are told to stop, or nobody listens any more, while `then` runs.
+    pub fn load(&self, url: &str, clients: usize, then: impl FnOnce()) {
+        self.load_with(clients, || self.send(url), then);
+    }
+
+    /// So many clients `send` until that is `false`, while `then` runs.
+    pub fn load_with(&self, clients: usize, send: impl Fn() -> bool + Sync, then: impl FnOnce()) {
+        let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
             for _ in 0..clients {
-                scope.spawn(|| while !stop.load(Ordering::Relaxed) && self.send(url) {});
+                scope.spawn(|| {
+                    let mut goes_on = true;
+                    while goes_on && !stop.load(Ordering::Relaxed) {
+                        goes_on = send();
+                    }
+                });
             }
+            // Also when it fails: else the clients would go on for ever.
+            let _stopping = StopWhenDropped(&stop);
             then();
-            stop.store(true, Ordering::Relaxed);
         });
+    }
+
+    pub fn sent(&self) -> usize {
+        self.next.load(Ordering::Relaxed) as usize
     }
 
     pub fn acked(&self) -> usize {
@@ -79,38 +100,44 @@ impl Ledger {
         self.acked.lock().unwrap().iter().filter(|number| !arrived.contains_key(number)).count()
     }
 
-    pub fn row(&self, name: &'static str, sink: &OtlpSink) -> Row {
+    /// What it came to, with what the collector itself has counted as not delivered.
+    pub fn row(&self, sink: &OtlpSink, accounted: usize) -> Row {
         let arrived = arrived(sink);
         Row {
-            name,
-            sent: self.next.load(Ordering::Relaxed) as usize,
+            sent: self.sent(),
             acked: self.acked(),
             delivered: arrived.len(),
             duplicated: arrived.values().map(|times| times - 1).sum(),
-            lost: self.missing(sink),
+            missing: self.missing(sink),
+            accounted,
             most_duplicated: 0,
-            counted_lost: 0,
         }
     }
 }
 
-impl Row {
-    pub fn check(&self) {
-        assert!(self.acked > 0, "{self:?}");
-        assert_eq!(self.lost, self.counted_lost, "{self:?}");
-        assert!(self.duplicated <= self.most_duplicated, "{self:?}");
+struct StopWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for StopWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
 fn arrived(sink: &OtlpSink) -> BTreeMap<u64, usize> {
     let mut arrived = BTreeMap::new();
-    for record in sink.log_records() {
-        let Some(any_value::Value::StringValue(text)) = record.body.and_then(|body| body.value) else {
-            continue;
-        };
-        let number = text.split(' ').next().unwrap().parse().unwrap();
-        *arrived.entry(number).or_default() += 1;
-    }
+    sink.each_taken(|taken| {
+        let Telemetry::Logs(logs) = taken else { return };
+        let scopes = logs.resource_logs.iter().flat_map(|resource| &resource.scope_logs);
+        for record in scopes.flat_map(|scope| &scope.log_records) {
+            let Some(any_value::Value::StringValue(text)) =
+                record.body.as_ref().and_then(|body| body.value.as_ref())
+            else {
+                continue;
+            };
+            let number = text.split(' ').next().unwrap().parse().unwrap();
+            *arrived.entry(number).or_default() += 1;
+        }
+    });
     arrived
 }
 

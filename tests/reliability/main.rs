@@ -1,47 +1,85 @@
 //! Whatever happens to the collector, its disk or its peer: what was acknowledged arrives, or is counted.
 //!
-//! Records are numbered where they are sent and counted where they arrive. `UPDATE=1` writes the table of what happened to
-//! `docs/reliability.md`.
+//! Records are numbered where they are sent and counted where they arrive. `UPDATE=1` writes the tables of what happened to
+//! `docs/reliability.md`. `CHAOS_SECONDS` repeats all scenarios for so long; `CHAOS_ONLY` runs those with that text in
+//! their names.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::print_stdout,
     reason = "helpers of tests: what is not as it should be fails the test at its place"
 )]
 
 mod ledger;
 mod rig;
+mod row;
 mod scenarios;
 
-use std::fmt::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use ledger::Row;
+use row::Row;
+use scenarios::Scenario;
 
-/// Text above the table.
-const HEAD: &str = "# What happens to records
-
-Numbered log records are sent to the collector by OTLP/HTTP and counted where they arrive. The exporter has a queue on disk
-(`sending_queue.storage`). Acknowledged: the sender had its 200. Duplicated: arrived more than once; a crash repeats what was on
-its way at that moment, and no more. Lost: acknowledged and not arrived. Written by
-`UPDATE=1 cargo test --test reliability`.
-
-| scenario | sent | acknowledged | delivered | duplicated | lost |
-|---|---:|---:|---:|---:|---:|
-";
+/// Scenarios that run at the same time: most of them wait most of the time.
+const AT_ONCE: usize = 8;
 
 #[test]
 fn what_is_acknowledged_is_delivered_or_counted_in_every_scenario() {
-    let rows: Vec<Row> = std::thread::scope(|scope| {
-        let runs: Vec<_> = scenarios::ALL.iter().map(|scenario| scope.spawn(scenario)).collect();
-        runs.into_iter().map(|run| run.join().expect("a scenario holds")).collect()
-    });
-    let mut table = HEAD.to_owned();
-    for row in rows {
-        println!("{row:?}");
-        row.check();
-        let Row { name, sent, acked, delivered, duplicated, lost, .. } = row;
-        writeln!(table, "| {name} | {sent} | {acked} | {delivered} | {duplicated} | {lost} |").unwrap();
+    let variable = |name| std::env::var(name).unwrap_or_default();
+    let duration = Duration::from_secs(variable("CHAOS_SECONDS").parse().unwrap_or(0));
+    let only = variable("CHAOS_ONLY");
+    let scenarios: Vec<Scenario> =
+        scenarios::all().into_iter().filter(|scenario| scenario.name.contains(&only)).collect();
+    let begun = Instant::now();
+    let mut totals: Vec<Option<Row>> = scenarios.iter().map(|_| None).collect();
+    for round in 1.. {
+        let rows = run(&scenarios, &begun);
+        for (total, row) in totals.iter_mut().zip(rows) {
+            if let Some(row) = row {
+                total.get_or_insert_default().add(row);
+            }
+        }
+        if begun.elapsed() >= duration {
+            break;
+        }
+        println!("round {round} has ended after {:.0?} of {duration:?}", begun.elapsed());
     }
+    let rows: Vec<(&Scenario, Row)> =
+        scenarios.iter().zip(totals).filter_map(|(scenario, row)| Some((scenario, row?))).collect();
+    let page = row::page(&rows);
+    println!("{page}");
     if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(rig::root().join("docs/reliability.md"), table).unwrap();
+        assert_eq!((rows.len(), only.as_str()), (scenarios.len(), ""), "not every scenario could run here");
+        std::fs::write(rig::root().join("docs/reliability.md"), page).unwrap();
     }
+}
+
+/// Runs every scenario once. All of them, also when one fails.
+fn run(scenarios: &[Scenario], begun: &Instant) -> Vec<Option<Row>> {
+    let results = Mutex::new(Vec::new());
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(scenario) = scenarios.get(at) else { break };
+                    let started = Instant::now();
+                    let result =
+                        std::panic::catch_unwind(|| (scenario.run)().inspect(|row| row.check(scenario.name)));
+                    let (time, took) = (begun.elapsed(), started.elapsed());
+                    println!("{time:6.1?} ({took:.1?}) {}: {result:?}", scenario.name);
+                    results.lock().unwrap().push((at, result));
+                }
+            });
+        }
+    });
+    let mut results = results.into_inner().unwrap();
+    results.sort_by_key(|(at, _)| *at);
+    let failed = results.iter().filter(|(_, result)| result.is_err());
+    let failed: Vec<&str> = failed.map(|(at, _)| scenarios[*at].name).collect();
+    assert!(failed.is_empty(), "failed, with the reasons above: {failed:#?}");
+    results.into_iter().map(|(_, result)| result.ok().flatten()).collect()
 }

@@ -21,6 +21,7 @@ mod replies;
 mod sink;
 mod sink_grpc;
 mod sink_http;
+mod wire;
 
 pub use certs::Certs;
 pub use collector::{Collector, CollectorBuilder};
@@ -31,3 +32,4 @@ pub use prometheus::{Prometheus, PrometheusBuilder, Sample};
 pub use redis_server::{Redis, RedisBuilder, Valkey};
 pub use replies::Reply;
 pub use sink::{OtlpSink, Received, Telemetry};
+pub use wire::{Fault, Wire};

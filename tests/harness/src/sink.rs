@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub struct Received {
 /// The part of a sink that its connections share.
 pub(crate) struct Shared {
     pub(crate) script: Script,
+    requests: AtomicUsize,
     received: Mutex<Vec<Received>>,
     /// Requests with this text anywhere in them get this answer, whatever the script says.
     marked: Mutex<Option<(String, Reply)>>,
@@ -48,6 +50,7 @@ pub(crate) struct Shared {
 impl Shared {
     /// Records a request and gives the answer to send.
     pub(crate) async fn take(&self, headers: BTreeMap<String, String>, body: Telemetry) -> Reply {
+        self.requests.fetch_add(1, Ordering::Relaxed);
         let reply = match self.refuses(&body) {
             Some(reply) => reply,
             None => self.script.take().await,
@@ -91,8 +94,12 @@ impl OtlpSink {
         let listener = std::net::TcpListener::bind(bind).expect("a free port");
         listener.set_nonblocking(true).expect("a non-blocking socket");
         let address = listener.local_addr().expect("a bound socket");
-        let shared =
-            Arc::new(Shared { script: Script::new(), received: Mutex::default(), marked: Mutex::default() });
+        let shared = Arc::new(Shared {
+            script: Script::new(),
+            requests: AtomicUsize::new(0),
+            received: Mutex::default(),
+            marked: Mutex::default(),
+        });
         let (stop, stopped) = oneshot::channel::<()>();
         let theirs = Arc::clone(&shared);
         let thread = std::thread::spawn(move || {
@@ -154,6 +161,23 @@ impl OtlpSink {
     pub fn taken(&self) -> Vec<Telemetry> {
         let taken = |r: &Received| !matches!(r.reply, Reply::Status { .. });
         self.received().into_iter().filter(taken).map(|r| r.body).collect()
+    }
+
+    /// How many requests have come so far, answered or not.
+    pub fn requests(&self) -> usize {
+        self.shared.requests.load(Ordering::Relaxed)
+    }
+
+    /// How many of them were answered, refused ones too.
+    pub fn answers(&self) -> usize {
+        self.shared.received.lock().unwrap().len()
+    }
+
+    /// Looks at the bodies that were taken, in order, without copying them.
+    pub fn each_taken(&self, mut look: impl FnMut(&Telemetry)) {
+        let received = self.shared.received.lock().unwrap();
+        let taken = |r: &&Received| !matches!(r.reply, Reply::Status { .. });
+        received.iter().filter(taken).for_each(|r| look(&r.body));
     }
 
     /// Metric points taken so far, flattened, in order of arrival.

@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use prost::Message;
 use streamgauge_harness::{
-    Collector, OtlpSink, Prometheus, Redis, Reply, Telemetry, Valkey, http, poll_until,
+    Collector, Fault, OtlpSink, Prometheus, Redis, Reply, Telemetry, Valkey, Wire, http, poll_until,
 };
 
 const SOON: Duration = Duration::from_secs(10);
@@ -107,6 +107,27 @@ async fn the_grpc_sink_records_and_answers_as_told() {
     assert_eq!(status.code(), tonic::Code::Unavailable);
     assert!(status.details().windows(9).any(|w| w == b"RetryInfo"));
     assert_eq!((sink.received().len(), sink.taken().len()), (3, 2));
+}
+
+#[test]
+fn a_wire_passes_on_and_breaks_as_it_is_told() {
+    let sink = OtlpSink::http();
+    let wire = Wire::to(&sink.addr());
+    let post = || {
+        let url = format!("{}/v1/metrics", wire.url());
+        http::post(&url, "application/x-protobuf", &gauge(5).encode_to_vec())
+    };
+    assert_eq!(post().unwrap().status, 200);
+    for (n, fault) in [Fault::Reset, Fault::HalfClose, Fault::Garbage].into_iter().enumerate() {
+        wire.set(Some(fault));
+        assert!(post().is_err(), "{fault:?}");
+        assert_eq!((wire.hits(), sink.requests()), (n + 1, 1), "{fault:?}");
+    }
+    wire.set(Some(Fault::LoseAnswer));
+    assert!(post().is_err());
+    assert_eq!(sink.answers(), 2, "it has arrived");
+    wire.set(None);
+    assert_eq!(post().unwrap().status, 200);
 }
 
 #[test]
