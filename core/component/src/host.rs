@@ -14,6 +14,7 @@ use crate::control::Control;
 use crate::counters::{Instrument, InstrumentKind, Node, Registry};
 use crate::error::ComponentError;
 use crate::extension::Extension;
+use crate::queues::StoredQueue;
 use crate::random::Random;
 use crate::status::{Kind, State, StatusBoard};
 
@@ -34,6 +35,7 @@ struct Process {
     budget: Arc<Budget>,
     extensions: Mutex<HashMap<Arc<str>, Weak<dyn Extension>>>,
     control: OnceLock<Arc<dyn Control>>,
+    queues: Mutex<Vec<Weak<dyn StoredQueue>>>,
     shared: Mutex<HashMap<(TypeId, String), Weak<dyn Any + Send + Sync>>>,
 }
 
@@ -50,6 +52,7 @@ impl Host {
             budget,
             extensions: Mutex::default(),
             control: OnceLock::new(),
+            queues: Mutex::default(),
             shared: Mutex::default(),
         };
         Host { kind: Kind::Extension, id: "".into(), process: Arc::new(process) }
@@ -144,6 +147,19 @@ impl Host {
     /// The process itself, where it can be asked.
     pub fn control(&self) -> Option<&Arc<dyn Control>> {
         self.process.control.get()
+    }
+
+    /// Shows a queue on the disk to whoever asks, for as long as it lives.
+    pub fn offer_queue(&self, queue: &Arc<dyn StoredQueue>) {
+        let mut queues = self.process.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.retain(|known| known.strong_count() > 0);
+        queues.push(Arc::downgrade(queue));
+    }
+
+    /// The queues on the disk that are open now.
+    pub fn stored_queues(&self) -> Vec<Arc<dyn StoredQueue>> {
+        let queues = self.process.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Reports this component's state. A change is logged once, a recovery too.

@@ -152,6 +152,8 @@ reasons! {
     CardinalityLimit = "cardinality_limit",
     /// The queue was full and made room by dropping its oldest.
     DropOldest = "drop_oldest",
+    /// Somebody emptied the queue.
+    Purged = "purged",
     /// The storage behind the sending queue takes no writes now.
     StorageUnavailable = "storage_unavailable",
     /// It was stored, and the disk gave it back damaged: the bytes are in a quarantine file.

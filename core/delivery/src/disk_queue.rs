@@ -8,6 +8,7 @@
 
 mod appender;
 mod gauges;
+mod shown;
 mod store;
 
 use std::sync::{Arc, Mutex, PoisonError};

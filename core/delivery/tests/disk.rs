@@ -281,3 +281,38 @@ async fn more_than_fits_into_memory_is_read_back_in_order() {
     let expected: Vec<String> = (0..100).map(|n| format!("{n:03}")).collect();
     assert_eq!(numbers, expected);
 }
+
+#[tokio::test]
+async fn a_purge_drops_what_waits_at_once_and_what_is_under_way_when_it_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let peer = Peer::always(Answer::Slow(Duration::from_millis(300)));
+    let retry = RetrySettings { enabled: false, ..RetrySettings::default() };
+    let rig = Rig::new(dir.path(), DeliverySettings { retry, ..on_disk(|_| {}) }, &peer).await;
+    rig.send("a").await;
+    until("the first is under way", || peer.requests() == ["a"]).await;
+    peer.becomes(Answer::Unreachable);
+    for text in ["b", "c"] {
+        rig.send(text).await;
+    }
+    let [queue] = &rig.host.stored_queues()[..] else { panic!("one queue") };
+    let status = queue.status();
+    assert_eq!((status.queue.as_str(), &*status.directory), ("otlp/test/logs", dir.path()));
+    assert_eq!((status.records, status.items, status.under_way), (3, Some(30), 1));
+    let purged = queue.purge().await.unwrap();
+    assert_eq!((purged.records, purged.items, purged.under_way), (2, 20, 1));
+    until("the first is delivered", || rig.node.delivered.get() == 10).await;
+    until("nothing is left", || queue.status().records == 0).await;
+    // One that comes back after a purge goes then.
+    let failing = Peer::new([Answer::Hang], Answer::Ok);
+    let other: Arc<dyn Exporter> = failing.clone();
+    rig.instance.send_replace(Some(other));
+    rig.send("d").await;
+    until("it is under way", || failing.requests() == ["d"]).await;
+    assert_eq!(queue.purge().await.unwrap().under_way, 1);
+    rig.send("e").await;
+    assert_eq!(rig.node.dropped.total(), 20);
+    rig.assert_ledger_adds_up(50);
+    rig.delivery.drain(Instant::now()).await;
+    assert_eq!((rig.node.dropped.total(), queue.status().records), (30, 1), "what came later stays");
+    rig.assert_ledger_adds_up(50);
+}

@@ -8,6 +8,8 @@
 //! Whatever the disk holds, opening succeeds: a torn tail is cut, what is damaged is set aside into files and counted,
 //! and only a newer format is refused. The layout is described in `format`, the order of writes in `writer`.
 //!
+//! [`snapshot`] looks at a directory that another process may hold.
+//!
 //! File calls run on a log's own writer thread or on tokio's blocking threads, never on the runtime's workers.
 
 mod ages;
@@ -21,10 +23,10 @@ mod log;
 mod open;
 mod prepare;
 mod quarantine;
-
 mod reader;
 mod recover;
 mod segment;
+pub mod snapshot;
 mod state;
 mod storage;
 mod walk;

@@ -186,6 +186,11 @@ impl Log {
         segment.is_some_and(|(_, segment)| id.seq < segment.next && !segment.is_settled(id.seq))
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
     /// The number that the next record gets, or one before it.
     pub fn next_number(&self) -> u64 {
         self.shared.lock().next

@@ -136,7 +136,7 @@ fn unfinished(state: &State, open: Option<&Active>, next: u64) -> Vec<(u64, u64)
 }
 
 /// The segments' files, by number.
-fn files(directory: &Path) -> Result<Vec<(u32, PathBuf)>, StorageError> {
+pub(crate) fn files(directory: &Path) -> Result<Vec<(u32, PathBuf)>, StorageError> {
     let failed = |error: std::io::Error| StorageError::from_io("list it", directory, &error);
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(failed)? {

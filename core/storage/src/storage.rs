@@ -120,13 +120,8 @@ impl Storage {
                 return Err(StorageError::from_io("lock it", &path, &errno.into()));
             }
             if !settings.timeout.is_zero() && started.elapsed() >= settings.timeout {
-                let (mut pid, waited) = (String::new(), settings.timeout);
-                let _ = lock.read_to_string(&mut pid); // only for the message
-                return Err(StorageError::Locked {
-                    path: root.clone(),
-                    pid: pid.trim().parse().ok(),
-                    waited,
-                });
+                let (path, pid, waited) = (root.clone(), pid(&mut lock), settings.timeout);
+                return Err(StorageError::Locked { path, pid, waited });
             }
             std::thread::sleep(ASK_AGAIN);
         }
@@ -180,6 +175,13 @@ impl Storage {
     pub(crate) fn faults(&self) -> &crate::disk::Faults {
         &self.disk.faults
     }
+}
+
+/// Who has written its id into the lock.
+pub(crate) fn pid(lock: &mut File) -> Option<u32> {
+    let mut pid = String::new();
+    let _ = lock.read_to_string(&mut pid); // only for people
+    pid.trim().parse().ok()
 }
 
 /// Waits for a log of the same name to close.

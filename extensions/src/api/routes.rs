@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use serde_json::{Value, json};
-use streamgauge_component::Host;
+use streamgauge_component::{Control, Host, StoredQueue};
 
 use super::guard::Guard;
 
@@ -12,6 +12,24 @@ pub(super) struct Routes {
     pub(super) guard: Guard,
     pub(super) host: Host,
 }
+
+/// What can be asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Route {
+    Ledger,
+    Reload,
+    Queues,
+    Purge,
+}
+
+const ROUTES: [(Method, &str, Route); 4] = [
+    (Method::GET, "/api/v1/ledger", Route::Ledger),
+    (Method::POST, "/api/v1/reload", Route::Reload),
+    (Method::GET, "/api/v1/queues", Route::Queues),
+    (Method::POST, "/api/v1/queues/purge", Route::Purge),
+];
+
+type Answer = (StatusCode, Value);
 
 impl Routes {
     pub(super) async fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
@@ -22,32 +40,109 @@ impl Routes {
             }
             return refused;
         }
-        let allowed = match request.uri().path() {
-            "/api/v1/ledger" => Method::GET,
-            "/api/v1/reload" => Method::POST,
-            _ => {
-                let text = "no such path: GET /api/v1/ledger, POST /api/v1/reload";
-                return response(StatusCode::NOT_FOUND, &json!({"error": text}));
+        let (status, body) = match route(request.method(), request.uri().path()) {
+            Ok(route) => self.serve(route, request.uri().query().unwrap_or_default()).await,
+            Err(answer) => answer,
+        };
+        response(status, &body)
+    }
+
+    async fn serve(&self, route: Route, query: &str) -> Answer {
+        match route {
+            Route::Ledger => match self.control() {
+                Ok(control) => (StatusCode::OK, control.ledger()),
+                Err(answer) => answer,
+            },
+            Route::Reload => match self.control() {
+                Ok(control) => reload(control).await,
+                Err(answer) => answer,
+            },
+            Route::Queues => {
+                let queues: Vec<_> = self.host.stored_queues().iter().map(|queue| queue.status()).collect();
+                (StatusCode::OK, json!({"queues": queues}))
             }
-        };
-        if *request.method() != allowed {
-            let text = format!("use {allowed}");
-            return response(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": text}));
-        }
-        let Some(control) = self.host.control() else {
-            return response(StatusCode::SERVICE_UNAVAILABLE, &json!({"error": "nothing runs here"}));
-        };
-        if allowed == Method::GET {
-            return response(StatusCode::OK, &control.ledger());
-        }
-        let reloaded = control.reload().await;
-        if reloaded.errors.is_empty() {
-            response(StatusCode::OK, &json!({"result": "ok", "changes": reloaded.changes}))
-        } else {
-            let body = json!({"result": "refused", "errors": reloaded.errors});
-            response(StatusCode::UNPROCESSABLE_ENTITY, &body)
+            Route::Purge => self.purge(query).await,
         }
     }
+
+    fn control(&self) -> Result<&dyn Control, Answer> {
+        let nothing = || (StatusCode::SERVICE_UNAVAILABLE, json!({"error": "nothing runs here"}));
+        self.host.control().map(|control| &**control).ok_or_else(nothing)
+    }
+
+    async fn purge(&self, query: &str) -> Answer {
+        let (name, directory) = (parameter(query, "queue"), parameter(query, "directory"));
+        let Some(name) = name else {
+            return (StatusCode::BAD_REQUEST, json!({"error": "say which: ?queue=otlp_http/logs"}));
+        };
+        let mut queues = self.host.stored_queues();
+        queues.retain(|queue| {
+            let status = queue.status();
+            let here = directory.as_ref().is_none_or(|directory| *status.directory == **directory);
+            status.queue == name && here
+        });
+        match queues.as_slice() {
+            [queue] => purge(&**queue).await,
+            [] => (
+                StatusCode::NOT_FOUND,
+                json!({"error": format!("no queue {name:?}: see GET /api/v1/queues")}),
+            ),
+            _ => {
+                let text = format!("several queues {name:?}: add &directory=");
+                (StatusCode::BAD_REQUEST, json!({"error": text}))
+            }
+        }
+    }
+}
+
+fn route(method: &Method, path: &str) -> Result<Route, Answer> {
+    match ROUTES.iter().find(|(_, known, _)| *known == path) {
+        Some((allowed, _, route)) if allowed == method => Ok(*route),
+        Some((allowed, ..)) => {
+            Err((StatusCode::METHOD_NOT_ALLOWED, json!({"error": format!("use {allowed}")})))
+        }
+        None => {
+            let all: Vec<String> =
+                ROUTES.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
+            let text = format!("no such path: {}", all.join(", "));
+            Err((StatusCode::NOT_FOUND, json!({"error": text})))
+        }
+    }
+}
+
+async fn reload(control: &dyn Control) -> Answer {
+    let reloaded = control.reload().await;
+    if reloaded.errors.is_empty() {
+        (StatusCode::OK, json!({"result": "ok", "changes": reloaded.changes}))
+    } else {
+        let body = json!({"result": "refused", "errors": reloaded.errors});
+        (StatusCode::UNPROCESSABLE_ENTITY, body)
+    }
+}
+
+async fn purge(queue: &dyn StoredQueue) -> Answer {
+    match queue.purge().await {
+        Ok(purged) => (StatusCode::OK, json!({"result": "ok", "purged": purged})),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, json!({"error": error})),
+    }
+}
+
+/// The value of a query's parameter, percent-decoded.
+fn parameter(query: &str, name: &str) -> Option<String> {
+    let value = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
+    let mut decoded = Vec::new();
+    let mut left = value.bytes();
+    while let Some(byte) = left.next() {
+        match byte {
+            b'%' => {
+                let digits = [left.next()?, left.next()?];
+                decoded.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+            }
+            b'+' => decoded.push(b' '),
+            _ => decoded.push(byte),
+        }
+    }
+    String::from_utf8(decoded).ok()
 }
 
 fn response(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {

@@ -3,13 +3,14 @@
 //! It belongs to the log and not to a queue: a queue that replaces another at a reload goes on with the same store.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use streamgauge_component::storage::{Log, Reader, Record, RecordId, Storage, StorageError};
 use streamgauge_component::{
-    Ack, Batch, Host, Node, Outcome, Reason, Signal, Sizer, State as Health, restored,
+    Ack, Batch, Host, Node, Outcome, Reason, Signal, Sizer, State as Health, StoredQueue, restored,
 };
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -33,6 +34,8 @@ pub(super) struct Store {
 /// What the store, its appender and the acks of what is under way share.
 pub(super) struct Core {
     pub(super) log: Log,
+    /// Of the storage.
+    pub(super) directory: PathBuf,
     pub(super) host: Host,
     pub(super) node: Arc<Node>,
     /// Numbers below are of an earlier run: the ledger meets them when they are read.
@@ -44,6 +47,8 @@ pub(super) struct Core {
     pub(super) room: Notify,
     /// Items that came back to the disk, undelivered, since the start.
     kept: AtomicU64,
+    /// Whether `State::items` has counted all there is.
+    pub(super) items_known: AtomicBool,
     pub(super) gauges: Gauges,
     pub(super) reading: tokio::sync::Mutex<Reading>,
     dropping: tokio::sync::Mutex<Option<Reader>>,
@@ -58,18 +63,20 @@ pub(super) struct Reading {
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     /// The last record that is durable, and accounted for here.
-    landed: u64,
+    pub(super) landed: u64,
     ready: VecDeque<(RecordId, Batch)>,
     ready_bytes: usize,
     /// Records on the disk alone that wait for their turn.
-    waiting: u64,
-    in_flight: HashSet<u64>,
+    pub(super) waiting: u64,
+    pub(super) in_flight: HashSet<u64>,
     /// Some came back: the log is read from its beginning again at this time.
     again_at: Option<Instant>,
     /// Of all records, as far as they were counted.
-    items: u64,
+    pub(super) items: u64,
+    /// What came back up to this number was purged.
+    pub(super) purged: u64,
     /// What the ledger holds for records of this run that are not under way.
     held: (u64, u64),
     /// Let in, not written yet.
@@ -125,6 +132,7 @@ impl Store {
         let reading = Reading { reader: log.reader(), peeked: None, ended_at: None };
         let core = Arc::new(Core {
             log,
+            directory: storage.settings().directory.clone(),
             host: host.clone(),
             node: node.clone(),
             boundary,
@@ -132,10 +140,13 @@ impl Store {
             changed: Notify::new(),
             room: Notify::new(),
             kept: AtomicU64::new(0),
+            items_known: AtomicBool::new(counts_items || stats.records == 0),
             gauges: Gauges::new(signal, host),
             reading: tokio::sync::Mutex::new(reading),
             dropping: tokio::sync::Mutex::new(None),
         });
+        let shown: Arc<dyn StoredQueue> = core.clone();
+        host.offer_queue(&shown);
         let (entries, inlet) = mpsc::unbounded_channel();
         tokio::spawn(Appender::new(core.clone(), inlet).run());
         Ok(Store { core, entries, users: AtomicUsize::new(0) })
@@ -155,7 +166,7 @@ impl Store {
 }
 
 impl Core {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -352,7 +363,15 @@ impl Core {
     fn ended(&self, id: RecordId, items: u64, bytes: u64, outcome: &Outcome) {
         let mut state = self.lock();
         state.in_flight.remove(&id.number());
-        if let Outcome::Retry { after, .. } = outcome {
+        let purged = id.number() <= state.purged;
+        if purged && matches!(outcome, Outcome::Retry { .. }) {
+            // Given back to this log, which drops it.
+            self.node.created.add(items);
+            self.node.dropped.add(Reason::Purged, items);
+        }
+        if let Outcome::Retry { after, .. } = outcome
+            && !purged
+        {
             self.kept.fetch_add(items, Ordering::Relaxed);
             if id.number() >= self.boundary {
                 // It was given back to its source, which is this log.
@@ -394,7 +413,8 @@ impl Core {
             }
             let reader = dropping.get_or_insert_with(|| self.log.reader());
             while let Ok(Some(record)) = reader.try_next().await {
-                if self.drop_one(&record) {
+                let Ok(batch) = restored(&record.payload) else { continue };
+                if self.drop_one(&record, &batch, Reason::DropOldest) {
                     return true;
                 }
             }
@@ -402,14 +422,14 @@ impl Core {
         false
     }
 
-    fn drop_one(&self, record: &Record) -> bool {
-        let Ok(batch) = restored(&record.payload) else { return false };
+    /// Drops a record unless it is under way.
+    pub(super) fn drop_one(&self, record: &Record, batch: &Batch, reason: Reason) -> bool {
         let (id, number) = (record.id, record.id.number());
         let mut state = self.lock();
         if number > state.landed || state.in_flight.contains(&number) || !self.log.settle(id) {
             return false;
         }
-        self.take_over(&mut state, id, &batch);
+        self.take_over(&mut state, id, batch);
         match state.ready.binary_search_by_key(&number, |(id, _)| id.number()) {
             Ok(at) => {
                 state.ready_bytes -= batch.bytes();
@@ -419,7 +439,7 @@ impl Core {
         }
         let items = batch.items() as u64;
         state.items = state.items.saturating_sub(items);
-        self.node.dropped.add(Reason::DropOldest, items);
+        self.node.dropped.add(reason, items);
         true
     }
 }

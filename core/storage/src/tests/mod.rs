@@ -6,6 +6,7 @@ mod faults;
 mod kill;
 mod locks;
 mod model;
+mod snapshot;
 mod speed;
 
 use std::path::Path;
