@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{components, demo, health, print_config, run, validate};
+use crate::{components, demo, health, print_config, queue, run, validate};
 
 /// Exit codes, the same for every command.
 pub(crate) mod exit {
@@ -39,6 +39,8 @@ enum Command {
     PrintConfig(print_config::PrintConfigArgs),
     /// Ask a running collector's health check.
     Health(health::HealthArgs),
+    /// Look at the queues on the disk, send them again, empty them.
+    Queue(queue::QueueArgs),
     /// Show the main job on a private Redis, or the one of REDIS_URL, with a workload.
     Demo(demo::DemoArgs),
 }
@@ -67,6 +69,7 @@ pub fn main() -> ExitCode {
         Some(Command::Components(args)) => components::components(&args),
         Some(Command::PrintConfig(args)) => print_config::print_config(&args),
         Some(Command::Health(args)) => health::health(&args),
+        Some(Command::Queue(args)) => queue::queue(&args),
         Some(Command::Demo(args)) => demo::demo(&args),
     };
     match done {

@@ -1,11 +1,10 @@
 //! `streamgauge health`: asks a running collector's `health_check`. For containers without a shell, and for people.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use clap::Args;
 
+use crate::ask::ask;
 use crate::cli::{Failure, print};
 
 /// A probe has to be quicker than the patience of whoever runs it.
@@ -24,19 +23,7 @@ pub(crate) struct HealthArgs {
 
 /// Prints the answer. Ready is success; anything else is a failure at run time.
 pub(crate) fn health(args: &HealthArgs) -> Result<(), Failure> {
-    let (ready, body) =
-        ask(args).map_err(|e| Failure::runtime(format!("no health check at {}: {e}", args.endpoint)))?;
-    if ready { print(&body) } else { Err(Failure::runtime(body)) }
-}
-
-/// Whether the answer was 200, and its body. HTTP/1.0: the answer ends where the connection ends.
-fn ask(args: &HealthArgs) -> std::io::Result<(bool, String)> {
-    let mut stream = TcpStream::connect(&args.endpoint)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    write!(stream, "GET {} HTTP/1.0\r\nhost: {}\r\n\r\n", args.path, args.endpoint)?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head.split(' ').nth(1).unwrap_or_default();
-    Ok((status == "200", body.to_owned()))
+    let failed = |error| Failure::runtime(format!("no health check at {}: {error}", args.endpoint));
+    let (status, body) = ask("GET", &args.endpoint, &args.path, &[], PATIENCE).map_err(failed)?;
+    if status == 200 { print(&body) } else { Err(Failure::runtime(body)) }
 }

@@ -1,5 +1,6 @@
 //! The command line of Streamgauge: one file a command, and the one list of components in this binary.
 
+mod ask;
 pub mod catalogue;
 pub mod cli;
 mod collector;
@@ -11,7 +12,9 @@ pub mod distribution;
 mod durability;
 mod first_screen;
 mod health;
+mod human;
 mod print_config;
+mod queue;
 pub mod reference;
 mod run;
 mod validate;

@@ -19,6 +19,7 @@ mod main_job;
 mod otlp_json;
 mod own_lag;
 mod poison;
+mod queue;
 mod ready_configs;
 mod reload;
 mod support;

@@ -1,7 +1,8 @@
 //! `api`: what a running collector can be asked for over HTTP.
 //!
 //! `GET /api/v1/ledger` gives the ledger: what came in, went out, is held, was dropped and why, for every component,
-//! edge and pipeline. `POST /api/v1/reload` reads the configuration again and says what came of it.
+//! edge and pipeline. `POST /api/v1/reload` reads the configuration again and says what came of it. `GET /api/v1/queues` shows
+//! the queues on the disk, `POST /api/v1/queues/purge` empties one.
 //!
 //! On a loopback address everybody on the machine may ask; elsewhere a bearer token is needed, and without one the
 //! configuration is refused. A page in a browser that comes from elsewhere is never answered, whatever it knows: what
@@ -25,7 +26,7 @@ pub static FACTORY: ExtensionFactory = ExtensionFactory {
     description: Description {
         name: "api",
         aliases: &[],
-        summary: "Answers over HTTP: the ledger of every record, and a reload of the configuration.",
+        summary: "Answers over HTTP: the ledger of every record, a reload of the configuration, the queues on the disk.",
         signals: &[],
         stability: Stability::Alpha,
         readme: include_str!("README.md"),

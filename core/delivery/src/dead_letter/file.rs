@@ -1,7 +1,8 @@
 //! A file as a dead letter: OTLP/JSON, a line a request.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -25,6 +26,9 @@ pub struct DeadLetterFile {
     max_bytes: u64,
     edge: Arc<Edge>,
 }
+
+/// How often the file is opened anew when it is taken away in that moment.
+const TRIES: usize = 3;
 
 /// One for a path: exporters and signals may write to the same file.
 #[derive(Debug)]
@@ -66,11 +70,12 @@ impl Shared {
     fn append(&self, lines: &[u8], max_bytes: u64) -> Result<(), String> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let said = |error: std::io::Error| error.to_string();
-        // Somebody may have taken the file away to work on it.
-        if open.is_none() || !self.path.exists() {
-            *open = Some(opened(&self.path).map_err(said)?);
-        }
-        let Some(file) = open.as_mut() else { return Ok(()) };
+        let fresh = std::iter::repeat_with(|| opened(&self.path).map(Some)).take(TRIES);
+        let found = std::iter::once(Ok(open.take())).chain(fresh).find_map(|file| match file {
+            Ok(file) => file.filter(|file| self.is_ours(file)).map(Ok),
+            Err(error) => Some(Err(error)),
+        });
+        let mut file = found.ok_or("somebody else has it in work")?.map_err(said)?;
         let size = file.metadata().map_err(said)?.len();
         if size + lines.len() as u64 > max_bytes {
             return Err(format!("the quota of {max_bytes} bytes is used up"));
@@ -78,9 +83,22 @@ impl Shared {
         let written = file.write_all(lines).and_then(|()| file.sync_data());
         if written.is_err() {
             let _ = file.set_len(size); // no half of a line
-            *open = None;
+        } else {
+            let _ = file.unlock();
+            *open = Some(file);
         }
         written.map_err(said)
+    }
+
+    /// Takes the file's lock, if the file is still the one of this name. Somebody may have taken it away to work on it: who
+    /// does so holds the lock (`streamgauge queue replay`), or works on a copy.
+    fn is_ours(&self, file: &File) -> bool {
+        if matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+            return false;
+        }
+        let same = |a: Metadata, b: Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
+        let there = std::fs::metadata(&self.path).and_then(|there| Ok(same(there, file.metadata()?)));
+        there.unwrap_or(false)
     }
 }
 
@@ -88,8 +106,7 @@ impl Shared {
 fn opened(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).append(true).read(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600); // it holds users' data
+    options.mode(0o600); // it holds users' data
     let mut file = options.open(path)?;
     if file.metadata()?.len() > 0 {
         let mut last = [0];
