@@ -18,6 +18,7 @@ use crate::error::StorageError;
 use crate::format::{PAGE, Seal, SegmentHeader, VERSION};
 use crate::journal::Journal;
 use crate::open::files;
+use crate::recover;
 use crate::segment::Slot;
 use crate::storage::{file_name, pid};
 use crate::walk::{Step, Walk};
@@ -202,7 +203,7 @@ impl Iterator for Snapshot {
     }
 }
 
-/// A segment with records; `None` for a file that has none yet, and for one whose header is damaged.
+/// A segment with records; `None` for a file that has none, or none that can be found.
 fn segment(path: &Path) -> Result<Option<(SegmentHeader, Option<Seal>, Slot)>, StorageError> {
     let failed = |error: std::io::Error| StorageError::from_io("read", path, &error);
     let file = File::open(path).map_err(failed)?;
@@ -213,6 +214,8 @@ fn segment(path: &Path) -> Result<Option<(SegmentHeader, Option<Seal>, Slot)>, S
         let path = path.to_owned();
         StorageError::Format { path, found, supported: VERSION }
     })?;
+    // As the next start would.
+    let header = header.map_or_else(|| recover::header(&slot), |header| Ok(Some(header)))?;
     Ok(header.map(|header| {
         let whole = |seal: &Seal| seal.next >= header.first && seal.end >= PAGE;
         (header, Seal::read(&page, header.salt).filter(whole), slot)
