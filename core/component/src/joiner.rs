@@ -3,6 +3,8 @@
 //! It knows no tasks and no timers: time is handed in. Joining puts parts in a row and copies nothing; only a part that is
 //! larger than the largest batch is cut. Parts stay whole otherwise, so a batch may end before its largest size.
 
+mod together;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +14,8 @@ use streamgauge_pdata::{Limit, Signal, split};
 use crate::batch::{Batch, Context, Part};
 use crate::delivery::Sizer;
 use crate::processor::Held;
+
+use self::together::Together;
 
 /// When a batch is complete.
 #[derive(Clone, Debug)]
@@ -33,16 +37,13 @@ pub struct JoinRules {
 /// No batch waits longer, whatever the rules say: the clock could not count beyond it.
 const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// How long data waits at most whose sender waits for its delivery: long enough to be sent on with others that are under
-/// way at the same time, short beside what a delivery takes.
-const AWAITED: Duration = Duration::from_millis(2);
-
 /// Holds parts until a batch is complete.
 #[derive(Debug)]
 pub struct Joiner {
     rules: JoinRules,
     groups: HashMap<Key, Group>,
     held: Held,
+    together: Together,
 }
 
 /// All values of each partition header, in the order of the rules' keys.
@@ -56,6 +57,8 @@ struct Group {
     parts: Vec<Part>,
     size: usize,
     held: Held,
+    /// Parts whose senders wait for their delivery.
+    awaited: usize,
     due: Instant,
 }
 
@@ -64,7 +67,7 @@ impl Joiner {
     pub fn new(mut rules: JoinRules) -> Self {
         rules.keys.iter_mut().for_each(|key| *key = key.to_lowercase());
         rules.timeout = rules.timeout.min(LONGEST_WAIT);
-        Joiner { rules, groups: HashMap::new(), held: Held::default() }
+        Joiner { rules, groups: HashMap::new(), held: Held::default(), together: Together::new() }
     }
 
     /// Takes a batch; what is complete by it, in order.
@@ -90,9 +93,10 @@ impl Joiner {
             group.add(part, size, &context);
         }
         if context.awaited {
-            group.due = group.due.min(now + AWAITED);
+            group.due = group.due.min(now + together::LONGEST);
         }
-        if group.size >= self.rules.min_size || group.due <= now {
+        let all_here = context.awaited && self.together.are_all(group.awaited);
+        if group.size >= self.rules.min_size || group.due <= now || all_here {
             complete.push(group.into_batch());
         } else if !group.parts.is_empty() {
             self.hold(key, group);
@@ -110,6 +114,9 @@ impl Joiner {
     pub fn wake(&mut self, now: Instant) -> Vec<Batch> {
         let groups: Vec<Group> =
             self.groups.extract_if(|_, group| group.due <= now).map(|(_, g)| g).collect();
+        if let Some(awaited) = groups.iter().map(|group| group.awaited).filter(|awaited| *awaited > 0).max() {
+            self.together.were(awaited);
+        }
         groups.into_iter().map(|group| self.release(group).into_batch()).collect()
     }
 
@@ -176,7 +183,7 @@ impl Joiner {
 
 impl Group {
     fn new(signal: Signal, context: Arc<Context>, due: Instant) -> Self {
-        Group { signal, context, parts: Vec::new(), size: 0, held: Held::default(), due }
+        Group { signal, context, parts: Vec::new(), size: 0, held: Held::default(), awaited: 0, due }
     }
 
     fn add(&mut self, part: Part, size: usize, context: &Arc<Context>) {
@@ -186,6 +193,7 @@ impl Group {
         self.held.items += part.items as u64;
         self.held.bytes += part.bytes.len() as u64;
         self.size += size;
+        self.awaited += usize::from(context.awaited);
         self.parts.push(part);
     }
 

@@ -1,6 +1,5 @@
 //! What the client waits for, and until when.
 
-
 use streamgauge_component::{Batch, BoxFuture, Consumer, Outlet, Registry};
 use streamgauge_transport::{Encoding, Handler as _, Reply, Request};
 use tokio::sync::Semaphore;
