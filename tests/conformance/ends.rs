@@ -17,9 +17,12 @@ use tokio::time::{Instant, timeout};
 
 use crate::{DEADLINE, input, read};
 
-/// A section that touches nothing outside of this machine: servers on free ports, peers on a port where nobody listens.
+/// Where nobody listens.
+pub const NOBODY: &str = "http://127.0.0.1:1";
+
+/// A section that touches nothing outside of this machine: servers on free ports, an exporter's peer at this URL.
 /// As little as possible, and what the README's first example says where that is not enough.
-fn section(entry: &Entry) -> AnyConfig {
+pub fn section(entry: &Entry, peer: &str) -> AnyConfig {
     if (entry.kind, entry.about.name) == (Section::Receiver, "otlp") {
         return read(entry, "protocols: {grpc: {endpoint: '127.0.0.1:0'}, http: {endpoint: '127.0.0.1:0'}}");
     }
@@ -29,14 +32,17 @@ fn section(entry: &Entry) -> AnyConfig {
         return read(entry, &section.to_string());
     }
     let endpoint = match entry.kind {
-        Section::Exporter => "http://127.0.0.1:1",
+        Section::Exporter => peer,
         Section::Receiver => "127.0.0.1:1",
         _ => "127.0.0.1:0",
     };
-    let has_endpoint = (entry.config.schema)().pointer("/properties/endpoint").is_some();
+    let has = |key: &str| (entry.config.schema)().pointer(&format!("/properties/{key}")).is_some();
     let local = |mut section: Value| {
-        if has_endpoint {
+        if has("endpoint") {
             section["endpoint"] = endpoint.into();
+        }
+        if entry.kind == Section::Exporter && has("tls") {
+            section["tls"] = serde_json::json!({"insecure": true});
         }
         let section = streamgauge_config::Section::from_yaml("section", &section.to_string()).unwrap();
         (entry.config.read)(&section)
@@ -49,10 +55,10 @@ fn section(entry: &Entry) -> AnyConfig {
 
 fn create(kind: Section, host: Kind, name: &str, signals: &[Signal]) -> Create {
     let entry = entries().into_iter().find(|e| e.kind == kind && e.about.name == name).unwrap();
-    Create { host: Host::for_test(host, name), config: section(&entry), signals: signals.to_vec() }
+    Create { host: Host::for_test(host, name), config: section(&entry, NOBODY), signals: signals.to_vec() }
 }
 
-async fn within<T>(name: &str, what: &str, future: impl Future<Output = T>) -> T {
+pub async fn within<T>(name: &str, what: &str, future: impl Future<Output = T>) -> T {
     timeout(DEADLINE, future).await.unwrap_or_else(|_| panic!("{name}: {what} took longer than {DEADLINE:?}"))
 }
 

@@ -6,9 +6,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod ends;
+mod exporters;
 mod input;
 mod processors;
 mod readme;
+mod receivers;
 
 use std::time::Duration;
 
