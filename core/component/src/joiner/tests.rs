@@ -174,7 +174,7 @@ fn a_timeout_beyond_the_clocks_end_is_a_year() {
 fn what_a_sender_waits_for_goes_when_all_senders_are_here_and_takes_the_rest_with_it() {
     let mut joiner = Joiner::new(rules(1000, 0));
     let now = Instant::now();
-    let mut awaited = |joiner: &mut Joiner| {
+    let awaited = |joiner: &mut Joiner| {
         let context = Context { awaited: true, ..context() };
         sizes(&joiner.push(from(context, 1, Ack::none()), now).unwrap())
     };
