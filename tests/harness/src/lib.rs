@@ -1,4 +1,5 @@
-//! Real servers for tests: redis-server, Valkey, Prometheus, OTLP sinks, and the collector itself.
+//! Real servers for tests: Redis and Valkey of several versions, alone, in a Sentinel set or in a Cluster, Prometheus,
+//! OTLP sinks, and the collector itself.
 //!
 //! Everything here blocks and belongs to the value that started it: a server listens on a free loopback
 //! port, is polled until it answers, and is killed through its own child handle when the value is dropped.
@@ -11,7 +12,9 @@
 
 mod certs;
 mod collector;
+mod deployment;
 pub mod http;
+mod matrix;
 mod points;
 mod poll;
 mod process;
@@ -25,6 +28,8 @@ mod wire;
 
 pub use certs::Certs;
 pub use collector::{Collector, CollectorBuilder};
+pub use deployment::{Cluster, SentinelSet};
+pub use matrix::Server;
 pub use points::Point;
 pub use poll::{poll_until, poll_until_async};
 pub use process::free_port;

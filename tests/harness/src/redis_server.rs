@@ -9,6 +9,16 @@ use tempfile::TempDir;
 use crate::process::Process;
 use crate::{Certs, free_port, poll_until};
 
+/// A free port whose neighbour 10,000 above, the cluster bus, is free too.
+fn free_port_with_bus() -> u16 {
+    loop {
+        let port = free_port();
+        if std::net::TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
+            return port;
+        }
+    }
+}
+
 const START: Duration = Duration::from_secs(10);
 
 /// A running server with a directory of its own. Nothing is saved to disk, so a restart starts empty.
@@ -16,6 +26,7 @@ pub struct Redis {
     dir: TempDir,
     program: PathBuf,
     config: String,
+    sentinel: bool,
     port: u16,
     tls_port: Option<u16>,
     unix_socket: Option<PathBuf>,
@@ -28,6 +39,10 @@ pub struct Redis {
 #[derive(Default)]
 pub struct RedisBuilder {
     program: Option<PathBuf>,
+    /// Older than Redis 7.0, where DEBUG was always allowed and the line for it is unknown.
+    is_old: bool,
+    sentinel: bool,
+    cluster: bool,
     lines: Vec<String>,
     unix_socket: bool,
     tls: bool,
@@ -54,6 +69,24 @@ impl Valkey {
 }
 
 impl RedisBuilder {
+    /// Another server program than Debian's; `knows_debug` is false before Redis 7.0.
+    pub(crate) fn program(mut self, program: &Path, knows_debug: bool) -> Self {
+        (self.program, self.is_old) = (Some(program.to_owned()), !knows_debug);
+        self
+    }
+
+    /// Starts it as a sentinel.
+    pub(crate) fn sentinel(mut self) -> Self {
+        self.sentinel = true;
+        self
+    }
+
+    /// Starts it as a node of a cluster, with a bus port 10,000 above its port.
+    pub(crate) fn cluster(mut self) -> Self {
+        self.cluster = true;
+        self.config("cluster-enabled yes")
+    }
+
     /// Adds a line to redis.conf, such as `maxmemory 100mb`.
     pub fn config(mut self, line: &str) -> Self {
         self.lines.push(line.to_owned());
@@ -92,7 +125,7 @@ impl RedisBuilder {
     /// Starts the server and waits until it answers.
     pub fn start(self) -> Redis {
         let dir = tempfile::tempdir().expect("make a directory");
-        let port = free_port();
+        let port = if self.cluster { free_port_with_bus() } else { free_port() };
         let certs = self.tls.then(|| Certs::generate(dir.path()));
         let tls_port = self.tls.then(free_port);
         let unix_socket = self.unix_socket.then(|| dir.path().join("redis.sock"));
@@ -100,10 +133,13 @@ impl RedisBuilder {
             "bind 127.0.0.1".to_owned(),
             format!("port {port}"),
             format!("dir {}", dir.path().display()),
-            "save \"\"".to_owned(),
-            "appendonly no".to_owned(),
-            "enable-debug-command yes".to_owned(),
         ];
+        if !self.sentinel {
+            lines.extend(["save \"\"", "appendonly no"].map(String::from));
+        }
+        if !self.sentinel && !self.is_old {
+            lines.push("enable-debug-command yes".to_owned());
+        }
         if let Some(path) = &unix_socket {
             lines.push(format!("unixsocket {}", path.display()));
         }
@@ -119,6 +155,7 @@ impl RedisBuilder {
             dir,
             program: self.program.unwrap_or_else(|| "redis-server".into()),
             config: lines.join("\n") + "\n",
+            sentinel: self.sentinel,
             port,
             tls_port,
             unix_socket,
@@ -250,13 +287,20 @@ impl Redis {
         self.process = None;
     }
 
+    /// Whether it was started and not stopped since.
+    pub fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// Starts a stopped server on the same ports, empty.
     pub fn start_again(&mut self) {
         self.stop();
         let config = self.dir.path().join("redis.conf");
         std::fs::write(&config, &self.config).expect("write redis.conf");
         let log = self.dir.path().join("server.log");
-        let mut process = Process::spawn(Command::new(&self.program).arg(&config), &log);
+        let mut command = Command::new(&self.program);
+        command.arg(&config).args(self.sentinel.then_some("--sentinel"));
+        let mut process = Process::spawn(&mut command, &log);
         poll_until("redis-server answers", START, || {
             if let Some(status) = process.ended() {
                 panic!("redis-server ended with {status}:\n{}", process.log());

@@ -10,7 +10,8 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use prost::Message;
 use streamgauge_harness::{
-    Collector, Fault, OtlpSink, Prometheus, Redis, Reply, Telemetry, Valkey, Wire, http, poll_until,
+    Cluster, Collector, Fault, OtlpSink, Prometheus, Redis, Reply, SentinelSet, Server, Telemetry, Valkey,
+    Wire, http, poll_until,
 };
 
 const SOON: Duration = Duration::from_secs(10);
@@ -70,6 +71,43 @@ fn a_frozen_redis_keeps_connections_open_and_answers_after_the_thaw() {
 fn valkey_says_that_it_is_valkey() {
     let valkey = Valkey::start();
     assert_eq!(valkey.info("server_name").as_deref(), Some("valkey"));
+}
+
+#[test]
+fn every_server_of_the_matrix_is_of_the_version_that_its_name_says() {
+    for server in Server::matrix() {
+        let running = server.start();
+        let field = if server.is_valkey() { "valkey_version" } else { "redis_version" };
+        let version = running.info(field).unwrap();
+        assert!(version.starts_with(&server.name.replace("redis-", "").replace("valkey-", "")), "{version}");
+    }
+}
+
+#[test]
+fn a_sentinel_set_replaces_its_master() {
+    for server in Server::matrix() {
+        let mut set = SentinelSet::start(&server);
+        assert_eq!(set.master(), 0);
+        assert_ne!(set.fail_over(), 0);
+    }
+}
+
+#[test]
+fn a_cluster_moves_slots_and_survives_the_loss_of_a_master() {
+    for server in Server::matrix() {
+        let mut cluster = Cluster::start(&server);
+        cluster.fill("orders", 3);
+        let (slot, from) = (cluster.slot("orders"), cluster.owner("orders"));
+        let to = (from + 1) % 3;
+        cluster.begin_migration(slot, from, to);
+        cluster.move_keys(slot, from, to);
+        assert!(cluster.nodes[from].cli(&["xlen", "orders"]).starts_with("ASK"));
+        cluster.end_migration(slot, to);
+        assert_eq!(cluster.owner("orders"), to);
+        cluster.kill(to);
+        assert_eq!(cluster.owner("orders"), to + 3);
+        assert_eq!(cluster.nodes[to + 3].cli(&["xlen", "orders"]), "3");
+    }
 }
 
 #[test]
