@@ -119,7 +119,7 @@ pub(crate) fn open(opening: Opening, claim: Claim) -> Result<Log, StorageError> 
 fn recovered(name: &str, disk: &Disk, slot: &Slot) -> Result<Option<SegmentHeader>, StorageError> {
     let Some(header) = recover::header(slot)? else { return Ok(None) };
     let file = slot.path.display();
-    tracing::warn!(log = name, %file, "a segment's damaged first page was made anew from its first record");
+    tracing::warn!(log = name, %file, "a segment's damaged first page was made anew from its records");
     if let Err(error) = disk.write(&slot.path, &slot.file, &mut [IoSlice::new(&header.page())], 0) {
         tracing::error!(log = name, %file, %error, "it could not be written: the next start makes it anew again");
     }

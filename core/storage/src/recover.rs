@@ -1,4 +1,4 @@
-//! A segment whose first page is damaged still tells what it is: by its first record.
+//! A segment whose first page is damaged still tells what it is: by its first records.
 
 use crate::disk;
 use crate::error::StorageError;
@@ -6,18 +6,36 @@ use crate::format::{FRAME, FrameHeader, PAGE, SegmentHeader, u32_at};
 use crate::segment::Slot;
 use crate::walk::CHUNK;
 
-/// The header under which the first record was written: no other seed makes its checksum, and that of its payload is the
-/// proof. `None` when there is no such record, or it is damaged as well.
+/// No record has a number as large: what looks like one is no frame.
+const NUMBERS: u64 = 1 << 48;
+
+/// The header under which the first intact record near the beginning was written: no other seed makes its checksum, and
+/// that of its payload is the proof. Where something stood before that record, it was one record at the least.
 pub(crate) fn header(slot: &Slot) -> Result<Option<SegmentHeader>, StorageError> {
-    let mut frame = [0; FRAME];
-    let read = disk::read(&slot.path, &slot.file, &mut frame, PAGE)?;
-    let salt = u32_at(&frame, 0).map_or(0, |crc| seed(crc, &frame[4..]));
-    let first = FrameHeader::read(&frame, salt).filter(|first| PAGE + first.framed() <= slot.capacity);
-    let Some(first) = first.filter(|_| read == FRAME) else { return Ok(None) };
-    let mut payload = vec![0; first.len as usize];
-    let read = disk::read(&slot.path, &slot.file, &mut payload, PAGE + FRAME as u64)?;
-    let intact = read == payload.len() && crc32c::crc32c_append(salt, &payload) == first.crc;
-    Ok(intact.then_some(SegmentHeader { first: first.seq, salt }))
+    let mut beginning = vec![0; slot.capacity.saturating_sub(PAGE).min(CHUNK) as usize];
+    let read = disk::read(&slot.path, &slot.file, &mut beginning, PAGE)?;
+    beginning.truncate(read);
+    for at in (0..beginning.len()).step_by(8) {
+        let Some(frame) = beginning.get(at..at + FRAME) else { break };
+        let salt = u32_at(frame, 0).map_or(0, |crc| seed(crc, &frame[4..]));
+        let Some(record) = FrameHeader::read(frame, salt).filter(|record| record.seq < NUMBERS) else {
+            continue;
+        };
+        if is_intact(slot, PAGE + at as u64, record, salt)? {
+            let first = if at == 0 { record.seq } else { (record.seq - 1).max(1) };
+            return Ok(Some(SegmentHeader { first, salt }));
+        }
+    }
+    Ok(None)
+}
+
+fn is_intact(slot: &Slot, at: u64, record: FrameHeader, salt: u32) -> Result<bool, StorageError> {
+    if at + record.framed() > slot.capacity {
+        return Ok(false);
+    }
+    let mut payload = vec![0; record.len as usize];
+    let read = disk::read(&slot.path, &slot.file, &mut payload, at + FRAME as u64)?;
+    Ok(read == payload.len() && crc32c::crc32c_append(salt, &payload) == record.crc)
 }
 
 /// Whether no record was ever written to it, as far as its beginning tells.

@@ -28,6 +28,9 @@ pub const ALL: &[(&str, Run)] = &[
     ("the first page of a segment is damaged: its first record tells what was in it", || {
         damaged(|log| log.write(0, &[0xaa; 4096]), 0)
     }),
+    ("the first page of a segment and its first record are damaged", || {
+        damaged(|log| log.write(0, &[0xaa; PAGE as usize + 100]), 1)
+    }),
     ("the first page of a segment was never written", || damaged(|log| log.write(0, &[0; 4096]), 0)),
     ("an unfinished write after the last sync: the file is cut in its middle", unfinished_write),
     ("the journal of what is settled is damaged: it comes again", || journal(|bytes| bytes[32..].fill(0xaa))),

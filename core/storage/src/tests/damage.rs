@@ -193,15 +193,22 @@ async fn a_segment_whose_first_page_is_damaged_or_lost_keeps_every_record() {
 }
 
 #[tokio::test]
-async fn a_segment_without_its_first_page_and_record_is_set_aside_as_a_whole() {
+async fn a_segment_without_its_first_page_and_record_keeps_the_others() {
     for by in [7, 0] {
-        let [(found, stats, quarantined), _] = opened_without(PAGE as usize + FRAME, by).await;
-        assert_eq!(found, [6, 7, 8, 9]);
-        assert!(
-            stats.damaged_records > 0 && stats.damaged_bytes >= 64 << 10 && quarantined == 1,
-            "{stats:?}"
-        );
+        for (n, (found, stats, quarantined)) in
+            opened_without(PAGE as usize + FRAME, by).await.into_iter().enumerate()
+        {
+            assert_eq!(found[..9], (1..10).collect::<Vec<_>>(), "{stats:?}");
+            assert_eq!((stats.damaged_records, quarantined), (u64::from(n == 0), 1), "once: {stats:?}");
+        }
     }
+}
+
+#[tokio::test]
+async fn a_segment_in_which_nothing_is_intact_is_set_aside_as_a_whole() {
+    let [(found, stats, quarantined), _] = opened_without(6 * 10_032 + PAGE as usize, 7).await;
+    assert_eq!(found, [6, 7, 8, 9]);
+    assert!(stats.damaged_records > 0 && stats.damaged_bytes >= 64 << 10 && quarantined == 1, "{stats:?}");
 }
 
 #[tokio::test]
