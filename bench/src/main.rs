@@ -49,6 +49,8 @@ enum What {
     Sink(otlp::sink::SinkArgs),
     #[command(hide = true)]
     Relay(otlp::relay::RelayArgs),
+    #[command(hide = true)]
+    Write(otlp::writer::WriterArgs),
 }
 
 fn main() -> ExitCode {
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Some(What::Load(args)) => child(otlp::load::run(args)),
         Some(What::Sink(args)) => child(otlp::sink::run(args)),
         Some(What::Relay(args)) => child(otlp::relay::run(args)),
+        Some(What::Write(args)) => child(otlp::writer::run(args)),
     };
     if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

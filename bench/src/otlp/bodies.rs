@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use streamgauge_pdata::Signal;
 
+use super::numbers::marked;
+
 /// What a request is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
@@ -13,6 +15,8 @@ pub struct Shape {
     pub groups: usize,
     /// Each resource has the attribute that the tag rows write, with another value.
     pub tagged: bool,
+    /// The first record has a number, see [`super::numbers`]. Of logs alone.
+    pub numbered: bool,
 }
 
 /// The attribute that the tag rows write.
@@ -22,6 +26,7 @@ pub const TAG: &str = "project.id";
 pub fn request(shape: Shape) -> Bytes {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut request = Message::default();
+    let mut number = shape.numbered.then(|| marked(0));
     for group in 0..shape.groups {
         let records = shape.records * (group + 1) / shape.groups - shape.records * group / shape.groups;
         request.message(1, |resource_data| {
@@ -36,7 +41,10 @@ pub fn request(shape: Shape) -> Bytes {
             resource_data.message(2, |scope_data| {
                 scope_data.message(1, |scope| scope.text(1, "checkout.http"));
                 match shape.signal {
-                    Signal::Logs => (0..records).for_each(|_| scope_data.message(2, |r| log(r, &mut random))),
+                    Signal::Logs => (0..records).for_each(|_| {
+                        let number = number.take();
+                        scope_data.message(2, |r| log(r, number, &mut random));
+                    }),
                     Signal::Traces => {
                         (0..records).for_each(|_| scope_data.message(2, |r| span(r, &mut random)));
                     }
@@ -56,7 +64,7 @@ pub fn request(shape: Shape) -> Bytes {
 
 const NOW: u64 = 1_790_000_000_000_000_000;
 
-fn log(record: &mut Message, random: &mut Random) {
+fn log(record: &mut Message, number: Option<[u8; 16]>, random: &mut Random) {
     record.fixed64(1, NOW + random.below(1 << 30));
     record.fixed64(11, NOW + random.below(1 << 30));
     record.varint(2, 9);
@@ -68,7 +76,8 @@ fn log(record: &mut Message, random: &mut Random) {
         );
     });
     common(record, 6, random);
-    record.bytes(9, &random.bytes::<16>());
+    let trace_id = random.bytes::<16>();
+    record.bytes(9, &number.unwrap_or(trace_id));
     record.bytes(10, &random.bytes::<8>());
 }
 
@@ -194,7 +203,7 @@ mod tests {
     use super::*;
 
     fn shape(signal: Signal) -> Shape {
-        Shape { signal, records: 1000, groups: 1, tagged: false }
+        Shape { signal, records: 1000, groups: 1, tagged: false, numbered: false }
     }
 
     #[test]
@@ -223,11 +232,20 @@ mod tests {
 
     #[test]
     fn groups_share_the_records_and_a_tagged_resource_has_the_attribute() {
-        let shape = Shape { signal: Signal::Logs, records: 1000, groups: 100, tagged: true };
+        let shape = Shape { groups: 100, tagged: true, ..shape(Signal::Logs) };
         let logs = ExportLogsServiceRequest::decode(request(shape)).unwrap();
         assert_eq!(logs.resource_logs.len(), 100);
         assert!(logs.resource_logs.iter().all(|group| group.scope_logs[0].log_records.len() == 10));
         let attributes = &logs.resource_logs[99].resource.as_ref().unwrap().attributes;
         assert!(attributes.iter().any(|pair| pair.key == TAG));
+    }
+
+    #[test]
+    fn a_numbered_request_differs_from_the_other_by_one_trace_id() {
+        let plain = request(shape(Signal::Logs));
+        let numbered = request(Shape { numbered: true, ..shape(Signal::Logs) });
+        assert_eq!(super::super::numbers::of(&numbered), [0]);
+        let differ = plain.iter().zip(&numbered).filter(|(a, b)| a != b).count();
+        assert!(plain.len() == numbered.len() && (1..=16).contains(&differ), "{differ}");
     }
 }

@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::buf::Chain;
+use bytes::{Buf as _, Bytes};
 use clap::Args;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 use super::bodies::{self, Shape};
 use super::child::answer_commands;
 use super::histogram::Histogram;
+use super::numbers::{self, Sent};
 use super::wire::{CONNECTION_WINDOW, FRAME, Packing, STREAM_WINDOW, Transport};
 
 /// A request without an answer for so long has failed.
@@ -56,6 +58,9 @@ pub struct LoadArgs {
     /// Connections for gRPC; HTTP has one for each request under way.
     #[arg(long)]
     pub connections: usize,
+    /// Each request has a number.
+    #[arg(long)]
+    pub numbered: bool,
 }
 
 fn signal(name: &str) -> Result<Signal, String> {
@@ -83,9 +88,14 @@ pub struct LoadCounts {
 struct Load {
     args: LoadArgs,
     body: Bytes,
+    /// Where in the body the number is.
+    number: Option<usize>,
     headers: http::HeaderMap,
     path: &'static str,
+    /// Records a second; 0 is as fast as answers come.
+    rate: AtomicU64,
     next: Mutex<Instant>,
+    sent: Mutex<Sent>,
     stop: AtomicBool,
     acked: AtomicU64,
     refused_with_delay: AtomicU64,
@@ -122,12 +132,15 @@ pub async fn run(args: LoadArgs) {
     std::future::pending::<()>().await;
 }
 
+/// The part with the number, and the rest, which is the same in all.
+type Body = Full<Chain<Bytes, Bytes>>;
+
 enum Connection {
-    Grpc(http2::SendRequest<Full<Bytes>>),
-    Http(http1::SendRequest<Full<Bytes>>),
+    Grpc(http2::SendRequest<Body>),
+    Http(http1::SendRequest<Body>),
 }
 
-async fn connect_grpc(to: SocketAddr) -> Option<http2::SendRequest<Full<Bytes>>> {
+async fn connect_grpc(to: SocketAddr) -> Option<http2::SendRequest<Body>> {
     let stream = TcpStream::connect(to).await.ok()?;
     stream.set_nodelay(true).ok()?;
     let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -141,7 +154,7 @@ async fn connect_grpc(to: SocketAddr) -> Option<http2::SendRequest<Full<Bytes>>>
     Some(sender)
 }
 
-async fn connect_http(to: SocketAddr) -> Option<http1::SendRequest<Full<Bytes>>> {
+async fn connect_http(to: SocketAddr) -> Option<http1::SendRequest<Body>> {
     let stream = TcpStream::connect(to).await.ok()?;
     stream.set_nodelay(true).ok()?;
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
@@ -156,6 +169,7 @@ impl Load {
             records: args.records,
             groups: args.groups,
             tagged: args.tagged,
+            numbered: args.numbered,
         });
         let codec = args.packing.codec();
         let packed = codec.map_or(plain.clone(), |codec| codec.pack(&plain, None).expect("pack the request"));
@@ -185,11 +199,14 @@ impl Load {
             }
         };
         Self {
+            rate: AtomicU64::new(args.rate.unwrap_or(0)),
+            number: if args.numbered { numbers::place(&body) } else { None },
             args,
             body,
             headers,
             path,
             next: Mutex::new(Instant::now()),
+            sent: Mutex::default(),
             stop: AtomicBool::new(false),
             acked: AtomicU64::new(0),
             refused_with_delay: AtomicU64::new(0),
@@ -200,12 +217,20 @@ impl Load {
         }
     }
 
+    /// `mark`, `stop`, `rate RECORDS_A_SECOND` or `counts`, answered by the counts; `numbers`, by what was sent.
     fn answer(&self, command: &str) -> String {
+        if command == "numbers" {
+            return serde_json::to_string(&*self.sent()).expect("numbers are JSON");
+        }
         let mut latencies = self.latencies.lock().unwrap_or_else(PoisonError::into_inner);
         match command {
             "mark" => *latencies = Histogram::default(),
             "stop" => self.stop.store(true, Relaxed),
-            _ => {}
+            _ => {
+                if let Some(rate) = command.strip_prefix("rate ").and_then(|rate| rate.parse().ok()) {
+                    self.rate.store(rate, Relaxed);
+                }
+            }
         }
         let micros = |q| latencies.quantile(q).as_nanos() as f64 / 1e3;
         let counts = LoadCounts {
@@ -227,11 +252,13 @@ impl Load {
                 return;
             }
             self.in_flight.fetch_add(1, Relaxed);
-            let answer = tokio::time::timeout(TIMEOUT, self.send(&mut connection)).await;
+            let (number, body) = self.body();
+            let answer = tokio::time::timeout(TIMEOUT, self.send(&mut connection, body)).await;
             let counter = match answer {
                 Ok(Some(Answer::Taken)) => {
                     self.latencies.lock().unwrap_or_else(PoisonError::into_inner).record(from.elapsed());
                     self.acked.fetch_add(self.args.records as u64, Relaxed);
+                    self.sent().acked.extend(number);
                     self.in_flight.fetch_sub(1, Relaxed);
                     continue;
                 }
@@ -251,7 +278,10 @@ impl Load {
     /// Waits for this sender's turn. Gives the time that the latency counts from: when the request was due, if nobody
     /// was free then; else now, so that the coarseness of timers is not taken for latency.
     async fn turn(&self) -> Instant {
-        let Some(rate) = self.args.rate else { return Instant::now() };
+        let rate = self.rate.load(Relaxed);
+        if rate == 0 {
+            return Instant::now();
+        }
         let due = {
             let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
             let due = Instant::now().checked_sub(BEHIND).map_or(*next, |oldest| oldest.max(*next));
@@ -265,8 +295,27 @@ impl Load {
         Instant::now()
     }
 
+    /// The next request and, if it has one, its number.
+    fn body(&self) -> (Option<u64>, Body) {
+        let Some(at) = self.number else {
+            return (None, Full::new(Bytes::new().chain(self.body.clone())));
+        };
+        let number = {
+            let mut sent = self.sent();
+            sent.next += 1;
+            sent.next - 1
+        };
+        let head = [&self.body[..at], &number.to_be_bytes()].concat();
+        let rest = self.body.slice(head.len()..);
+        (Some(number), Full::new(Bytes::from(head).chain(rest)))
+    }
+
+    fn sent(&self) -> MutexGuard<'_, Sent> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// `None` when the connection broke.
-    async fn send(&self, connection: &mut Option<Connection>) -> Option<Answer> {
+    async fn send(&self, connection: &mut Option<Connection>, body: Body) -> Option<Answer> {
         if connection.is_none() {
             *connection = Some(match self.args.transport {
                 Transport::Grpc => Connection::Grpc(connect_grpc(self.args.to).await?),
@@ -274,7 +323,7 @@ impl Load {
             });
         }
         let request = |uri: String| {
-            let mut request = http::Request::post(uri).body(Full::new(self.body.clone())).ok()?;
+            let mut request = http::Request::post(uri).body(body).ok()?;
             *request.headers_mut() = self.headers.clone();
             Some(request)
         };

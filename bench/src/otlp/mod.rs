@@ -3,11 +3,13 @@
 //! - `rows`: the matrix. `subject`: who takes part, and how it is configured. `run`: one run. `table`: what is printed.
 //! - `load`, `sink`, `relay`: this program in other modes, as children. `bodies`: what is sent.
 
+mod backlog;
 mod bodies;
 mod child;
 mod histogram;
 pub mod load;
 mod machine;
+mod numbers;
 mod promise;
 pub mod relay;
 mod rows;
@@ -16,6 +18,7 @@ pub mod sink;
 mod subject;
 mod table;
 mod wire;
+pub mod writer;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,6 +45,9 @@ pub struct OtlpArgs {
     /// The measured part of a run whose sink is slow or stalled, in seconds.
     #[arg(long, default_value_t = 60.0)]
     overload: f64,
+    /// Bytes of the backlog of the rows that have one, in millions.
+    #[arg(long, default_value_t = 2000)]
+    backlog: u64,
     /// Where the peers are: what `bench/peers/setup` made.
     #[arg(long)]
     peers: Option<PathBuf>,
@@ -64,6 +70,7 @@ impl OtlpArgs {
             rounds: 1,
             window: 3.0,
             overload: 10.0,
+            backlog: 2000,
             peers: None,
             no_peers: false,
             document: false,
@@ -100,6 +107,7 @@ pub fn measure(args: &OtlpArgs, ours: &Path, idle: &[crate::table::Row]) -> Resu
         warm_up: Duration::from_secs(1),
         window: Duration::from_secs_f64(args.window),
         overload: Duration::from_secs_f64(args.overload),
+        backlog: args.backlog * 1_000_000,
     };
     let about = machine::about(&programs);
     let mut done = match args.keep {
@@ -115,8 +123,8 @@ pub fn measure(args: &OtlpArgs, ours: &Path, idle: &[crate::table::Row]) -> Resu
                 if !subject.is_there(&programs) || subject.lacks(&row).is_some() {
                     continue;
                 }
-                let dir = tempfile::tempdir().map_err(|error| format!("make a directory: {error}"))?;
-                let measured = run::run(&row, subject, &programs, times, dir.path());
+                let dir = directory()?;
+                let measured = run::run(&row, subject, &programs, times, dir.path(), &runs);
                 println!(
                     "{} {}/{rounds} {}: {:.0} ns a record, {:.0} records/s",
                     row.name,
@@ -134,6 +142,13 @@ pub fn measure(args: &OtlpArgs, ours: &Path, idle: &[crate::table::Row]) -> Resu
     }
     println!("\n{}", table::text(&in_order(&all, &done[before..])));
     Ok(done[before..].iter().flat_map(Done::promises).all(|promise| promise.holds))
+}
+
+/// A new one beside this program, so that it is on a disk: a temporary directory may be memory.
+fn directory() -> Result<tempfile::TempDir, String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let parent = program.parent().unwrap_or(Path::new("."));
+    tempfile::tempdir_in(parent).map_err(|error| format!("make a directory in {}: {error}", parent.display()))
 }
 
 /// As the rows stand in the table, whenever they were run.

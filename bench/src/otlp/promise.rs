@@ -14,6 +14,13 @@ pub enum Bound {
     GoCpu(f64),
     /// How many times the Go Collector's throughput ours is at least.
     GoRate(f64),
+    /// The same of the Go Collector whose storage syncs.
+    GoSyncRate(f64),
+    /// What our queue on disk does at least of what our queue in memory does, or of what the bare writer does where the disk
+    /// is slower than that.
+    MemoryOrDisk { memory: f64, disk: f64 },
+    /// The slowest tenth of a drain's rates is at least so much of their median.
+    Steady(f64),
     /// The most bytes a record that ours sends, of those that the Go Collector sends.
     GoBytes(f64),
     /// The most resident memory, in MiB.
@@ -60,6 +67,27 @@ impl Bound {
             Bound::GoRate(least) => {
                 let ratio = ours_to(Subject::Go, |run| run.rate)?;
                 (ratio >= least, format!("{ratio:.1} x the Go Collector's throughput, at least {least}"))
+            }
+            Bound::GoSyncRate(least) => {
+                let ratio = ours_to(Subject::GoSync, |run| run.rate)?;
+                let go = Subject::GoSync.name();
+                (ratio >= least, format!("{ratio:.1} x the throughput of {go}, at least {least}"))
+            }
+            Bound::MemoryOrDisk { memory, disk } => {
+                let of_memory = ours_to(Subject::OwnMemory, |run| run.rate)?;
+                let of_disk = ours_to(Subject::Writer, |run| run.rate)?;
+                let text = format!(
+                    "{of_memory:.2} x the throughput of our memory queue, at least {memory}, \
+                     or {of_disk:.2} x that of the bare writer, at least {disk}"
+                );
+                (of_memory >= memory || of_disk >= disk, text)
+            }
+            Bound::Steady(least) => {
+                let steady = done.of(Subject::Ours).filter_map(|run| run.steady).reduce(f64::min)?;
+                (
+                    steady >= least,
+                    format!("the slowest tenth of the drain at {steady:.2} x its median, at least {least}"),
+                )
             }
             Bound::GoBytes(most) => {
                 let ratio = ours_to(Subject::Go, |run| run.bytes_out)?;

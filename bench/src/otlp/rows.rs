@@ -2,6 +2,8 @@
 //!
 //! Rows that hold a promise run for several rounds; the others fill the matrix and run for one.
 
+use std::time::Duration;
+
 use streamgauge_pdata::Signal;
 
 use super::promise::Bound;
@@ -15,8 +17,14 @@ pub enum Job {
     Pass,
     /// The same with the exporters' queue at its defaults: answered when the queue has it.
     Queue,
+    /// A full queue makes senders wait, so that they are as fast as what leaves it.
+    QueueBlock,
+    /// The same with the queue on the disk.
+    Disk,
     /// A queue that only memory bounds, and `memory_limiter` at [`MEMORY_MIB`].
     Overload,
+    /// The same with the queue on the disk, which has room for all of it.
+    OverloadDisk,
     /// Processor `batch` at its defaults.
     Batch,
     /// The same, and clients are answered when their records were delivered.
@@ -37,6 +45,8 @@ pub enum Sink {
     /// Takes a third of what is offered.
     Slow,
     Stalled,
+    /// Stands still until there is a backlog of some size, then takes it, and what comes meanwhile.
+    Backlog,
 }
 
 /// What the row's own numbers are held against.
@@ -46,6 +56,8 @@ pub enum Base {
     Floor,
     /// Ourselves without the job.
     OwnPass,
+    /// Ourselves with the queue in memory.
+    OwnMemory,
 }
 
 /// One row.
@@ -77,6 +89,9 @@ pub const QUICK: [&str; 3] = ["pass-logs-grpc", "tag", "small"];
 const PASS: &[Bound] = &[Bound::OfBase(1.15), Bound::GoCpu(5.0)];
 const SATURATED: &[Bound] = &[Bound::OfBase(1.3), Bound::GoCpu(7.0), Bound::GoRate(4.0)];
 const TAG: &[Bound] = &[Bound::OfBase(1.1)];
+const DISK: &[Bound] =
+    &[Bound::MemoryOrDisk { memory: 0.5, disk: 0.8 }, Bound::GoSyncRate(5.0), Bound::GoRate(3.0)];
+const BACKLOG: &[Bound] = &[Bound::Steady(0.7), Bound::Peak(150)];
 const OVERLOAD: &[Bound] = &[Bound::Peak(MEMORY_MIB + 64), Bound::OnlyRetryable];
 
 /// Every row, in the order of the table.
@@ -112,7 +127,23 @@ pub fn all() -> Vec<Row> {
             rows.push(overload.held_to(OVERLOAD));
         }
     }
+    rows.extend(disk());
     rows
+}
+
+/// The queue on the disk. Ours syncs before it answers.
+fn disk() -> Vec<Row> {
+    let saturated = |name: &str, job| Row { job, rate: None, ..named(name) };
+    let overload = |name: &str, sink| Row { job: Job::OverloadDisk, sink, connections: 4, ..named(name) };
+    let disk = Row { base: Base::OwnMemory, ..saturated("queue-disk-saturated", Job::Disk) };
+    let backlog = Row { sink: Sink::Backlog, ..saturated("backlog", Job::OverloadDisk) };
+    vec![
+        saturated("queue-logs-grpc-saturated", Job::QueueBlock),
+        disk.held_to(DISK),
+        backlog.held_to(BACKLOG),
+        overload("slow-sink-disk", Sink::Slow).held_to(OVERLOAD),
+        overload("stalled-sink-disk", Sink::Stalled).held_to(OVERLOAD),
+    ]
 }
 
 /// What no promise is made of: the other combinations of signal, transport, packing and job.
@@ -193,6 +224,30 @@ impl Row {
         Row { bounds, ..self }
     }
 
+    /// Whether requests have numbers, so that it is known which are lost and which came twice.
+    pub fn numbered(&self) -> bool {
+        matches!(self.job, Job::QueueBlock | Job::Disk | Job::OverloadDisk)
+    }
+
+    /// Whether throughput is what was delivered, and not what was acknowledged: a queue that is being filled would look fast.
+    pub fn counts_delivered(&self) -> bool {
+        matches!(self.job, Job::QueueBlock | Job::Disk)
+    }
+
+    /// What was acknowledged must have arrived so long after the load ended. What is on the disk may be much more, and a
+    /// peer that is slow with it has not lost it.
+    pub fn drain(&self) -> Duration {
+        Duration::from_secs(if self.job == Job::OverloadDisk { 240 } else { 30 })
+    }
+
+    pub fn base_subject(&self) -> Subject {
+        match self.base {
+            Base::Floor => Subject::Floor,
+            Base::OwnPass => Subject::OwnPass,
+            Base::OwnMemory => Subject::OwnMemory,
+        }
+    }
+
     /// How many rounds: as many as asked for where medians are held to something.
     pub fn rounds(&self, asked: usize) -> usize {
         if self.bounds.is_empty() || self.sink != Sink::Ok { 1 } else { asked }
@@ -201,9 +256,10 @@ impl Row {
     /// The subjects of a round, in an order in which slow drift of the machine falls on both sides alike. Rotel is only
     /// shown beside, so it runs in the first one alone.
     pub fn round(&self, round: usize) -> Vec<Subject> {
-        use Subject::{Floor, Go, Ours, OwnPass, Rotel};
-        let base = if self.base == Base::Floor { Floor } else { OwnPass };
+        use Subject::{Go, GoSync, Ours, Rotel, Writer};
+        let base = self.base_subject();
         let mut subjects = match self.sink {
+            Sink::Ok if self.job == Job::Disk => vec![base, Ours, Ours, base, Writer, Go, GoSync],
             Sink::Ok => vec![base, Ours, Ours, base, Go],
             _ => vec![Ours, Go],
         };
@@ -249,8 +305,7 @@ mod tests {
             let places = |wanted: Subject| -> usize {
                 row.round(0).iter().enumerate().filter(|(_, s)| **s == wanted).map(|(n, _)| n).sum()
             };
-            let base = if row.base == Base::Floor { Subject::Floor } else { Subject::OwnPass };
-            assert_eq!(places(base), places(Subject::Ours), "{}", row.name);
+            assert_eq!(places(row.base_subject()), places(Subject::Ours), "{}", row.name);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,12 +23,16 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::child::answer_commands;
+use super::numbers::{self, Arrived};
 use super::wire::{CONNECTION_WINDOW, LARGEST, STREAM_WINDOW, Transport};
 
 #[derive(Args, Clone, Debug)]
 pub struct SinkArgs {
     #[arg(long)]
     pub transport: Transport,
+    /// Requests have numbers, which are kept.
+    #[arg(long)]
+    pub numbered: bool,
 }
 
 /// What the sink has answered with success so far.
@@ -49,6 +53,10 @@ enum Mode {
     /// Records a second.
     Slow(u64),
     Stalled,
+    /// Everything is refused, and may come again.
+    Down,
+    /// Requests with a number that this divides are refused for good.
+    Poison(u64),
 }
 
 impl Mode {
@@ -57,6 +65,8 @@ impl Mode {
             ["ok"] => Some(Mode::Ok),
             ["stalled"] => Some(Mode::Stalled),
             ["slow", rate] => rate.parse().ok().map(Mode::Slow),
+            ["down"] => Some(Mode::Down),
+            ["poison", every] => every.parse().ok().map(Mode::Poison),
             _ => None,
         }
     }
@@ -64,6 +74,7 @@ impl Mode {
 
 struct Sink {
     transport: Transport,
+    numbered: bool,
     mode: watch::Sender<Mode>,
     /// In slow mode: when the next record has its turn.
     next: Mutex<Instant>,
@@ -71,6 +82,21 @@ struct Sink {
     bytes: AtomicU64,
     requests: AtomicU64,
     broken: AtomicU64,
+    arrived: Mutex<Arrived>,
+}
+
+/// A request that was read.
+struct Taken {
+    records: u64,
+    bytes: u64,
+    numbers: Vec<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Taken,
+    Later,
+    Never,
 }
 
 type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
@@ -78,7 +104,7 @@ type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 /// The mode of the process.
 pub async fn run(args: SinkArgs) {
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("listen");
-    let sink = Arc::new(Sink::new(args.transport));
+    let sink = Arc::new(Sink::new(&args));
     let commanded = sink.clone();
     let address = listener.local_addr().expect("know the address");
     answer_commands(&address.to_string(), move |command| commanded.command(command));
@@ -109,20 +135,29 @@ pub async fn run(args: SinkArgs) {
 }
 
 impl Sink {
-    fn new(transport: Transport) -> Self {
+    fn new(args: &SinkArgs) -> Self {
         Self {
-            transport,
+            transport: args.transport,
+            numbered: args.numbered,
             mode: watch::Sender::new(Mode::Ok),
             next: Mutex::new(Instant::now()),
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             broken: AtomicU64::new(0),
+            arrived: Mutex::default(),
         }
     }
 
-    /// `mode ok|stalled|slow RATE` or `counts`; the answer is the counts.
+    fn arrived(&self) -> MutexGuard<'_, Arrived> {
+        self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `mode ok|stalled|slow RATE|down|poison EVERY` or `counts`, answered by the counts; `numbers`, by what arrived.
     fn command(&self, command: &str) -> String {
+        if command == "numbers" {
+            return serde_json::to_string(&*self.arrived()).expect("numbers are JSON");
+        }
         if let Some(mode) = command.strip_prefix("mode ").and_then(Mode::parse) {
             self.mode.send_replace(mode);
         }
@@ -146,19 +181,24 @@ impl Sink {
             Some(signal) => self.read(signal, &head.headers, body).await,
             None => None,
         };
-        let Some((records, bytes)) = read else {
+        let Some(Taken { records, bytes, numbers }) = read else {
             self.broken.fetch_add(1, Relaxed);
-            return self.answer(false);
+            return self.answer(Verdict::Never);
         };
-        self.wait(records).await;
-        self.records.fetch_add(records, Relaxed);
-        self.bytes.fetch_add(bytes, Relaxed);
-        self.requests.fetch_add(1, Relaxed);
-        self.answer(true)
+        let verdict = self.verdict(records, &numbers).await;
+        if verdict == Verdict::Taken {
+            self.records.fetch_add(records, Relaxed);
+            self.bytes.fetch_add(bytes, Relaxed);
+            self.requests.fetch_add(1, Relaxed);
+            let mut arrived = self.arrived();
+            for number in numbers {
+                *arrived.0.entry(number).or_default() += 1;
+            }
+        }
+        self.answer(verdict)
     }
 
-    /// The records and the bytes of a body.
-    async fn read(&self, signal: Signal, headers: &HeaderMap, mut body: Incoming) -> Option<(u64, u64)> {
+    async fn read(&self, signal: Signal, headers: &HeaderMap, mut body: Incoming) -> Option<Taken> {
         let (message, encoding) = match self.transport {
             Transport::Grpc => {
                 let mut deframer = Deframer::new(LARGEST);
@@ -180,16 +220,22 @@ impl Sink {
                 Some(codec) => codec.unpack(&message, LARGEST).ok()?,
             },
         };
-        Some((check(signal, &plain).ok()? as u64, bytes))
+        let numbers = if self.numbered { numbers::of(&plain) } else { Vec::new() };
+        Some(Taken { records: check(signal, &plain).ok()? as u64, bytes, numbers })
     }
 
-    /// Until the mode lets these records through.
-    async fn wait(&self, records: u64) {
+    /// Waits until the mode lets these records through, or refuses them.
+    async fn verdict(&self, records: u64, numbers: &[u64]) -> Verdict {
         let mut mode = self.mode.subscribe();
         loop {
             let now = *mode.borrow_and_update();
             match now {
-                Mode::Ok => return,
+                Mode::Ok => return Verdict::Taken,
+                Mode::Down => return Verdict::Later,
+                Mode::Poison(every) => {
+                    let poison = numbers.iter().any(|number| number % every == 0);
+                    return if poison { Verdict::Never } else { Verdict::Taken };
+                }
                 Mode::Stalled => {}
                 Mode::Slow(rate) => {
                     let turn = {
@@ -199,24 +245,28 @@ impl Sink {
                         turn
                     };
                     tokio::select! {
-                        () = tokio::time::sleep_until(turn) => return,
+                        () = tokio::time::sleep_until(turn) => return Verdict::Taken,
                         _ = mode.changed() => continue,
                     }
                 }
             }
-            if mode.changed().await.is_err() {
-                return;
-            }
+            // The other end is `self`.
+            let _ = mode.changed().await;
         }
     }
 
-    fn answer(&self, taken: bool) -> Answer {
+    fn answer(&self, verdict: Verdict) -> Answer {
         let body = |bytes: &'static [u8]| Full::new(Bytes::from_static(bytes));
         let mut answer = match self.transport {
             Transport::Http => Response::new(body(b"").boxed_unsync()),
             Transport::Grpc => {
                 let mut trailers = HeaderMap::with_capacity(1);
-                trailers.insert("grpc-status", HeaderValue::from_static(if taken { "0" } else { "3" }));
+                let code = match verdict {
+                    Verdict::Taken => "0",
+                    Verdict::Later => "14",
+                    Verdict::Never => "3",
+                };
+                trailers.insert("grpc-status", HeaderValue::from_static(code));
                 // An empty message behind its prefix.
                 let data = body(&[0; 5]).with_trailers(std::future::ready(Some(Ok(trailers))));
                 Response::new(data.boxed_unsync())
@@ -227,9 +277,11 @@ impl Sink {
             Transport::Grpc => "application/grpc",
         };
         answer.headers_mut().insert("content-type", HeaderValue::from_static(content));
-        if !taken && self.transport == Transport::Http {
-            *answer.status_mut() = StatusCode::BAD_REQUEST;
-        }
+        *answer.status_mut() = match (self.transport, verdict) {
+            (Transport::Grpc, _) | (_, Verdict::Taken) => StatusCode::OK,
+            (_, Verdict::Later) => StatusCode::SERVICE_UNAVAILABLE,
+            (_, Verdict::Never) => StatusCode::BAD_REQUEST,
+        };
         answer
     }
 }

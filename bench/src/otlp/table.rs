@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::promise::{self, Promise};
-use super::rows::{Base, Row};
+use super::rows::Row;
 use super::run::Measured;
 use super::subject::Subject;
 
@@ -44,7 +44,7 @@ impl Done {
     }
 
     pub fn base(&self) -> Subject {
-        if self.row.base == Base::Floor { Subject::Floor } else { Subject::OwnPass }
+        self.row.base_subject()
     }
 
     /// What was promised of this row and whether it held.
@@ -62,7 +62,9 @@ fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
-const HEAD: [&str; 17] = [
+const COLUMNS: usize = 18;
+
+const HEAD: [&str; COLUMNS] = [
     "row",
     "subject",
     "runs",
@@ -78,11 +80,12 @@ const HEAD: [&str; 17] = [
     "acked",
     "delivered",
     "lost",
+    "twice",
     "later",
     "refused",
 ];
 
-fn cells(done: &[&Done]) -> Vec<[String; 17]> {
+fn cells(done: &[&Done]) -> Vec<[String; COLUMNS]> {
     let mut lines = Vec::new();
     for row in done {
         for subject in row.subjects() {
@@ -91,8 +94,9 @@ fn cells(done: &[&Done]) -> Vec<[String; 17]> {
                 ratio if ratio.is_finite() => format!("{ratio:.2}"),
                 _ => "-".to_owned(),
             };
-            let number = |value: fn(&Measured) -> f64, digits: usize| {
-                format!("{:.digits$}", row.median(subject, value))
+            let number = |value: fn(&Measured) -> f64, digits: usize| match row.median(subject, value) {
+                median if median.is_finite() => format!("{median:.digits$}"),
+                _ => "-".to_owned(),
             };
             lines.push([
                 row.row.name.clone(),
@@ -110,6 +114,10 @@ fn cells(done: &[&Done]) -> Vec<[String; 17]> {
                 row.sum(subject, |run| run.acked).to_string(),
                 row.sum(subject, |run| run.delivered).to_string(),
                 row.sum(subject, |run| run.lost).to_string(),
+                row.of(subject)
+                    .filter_map(|run| run.duplicated)
+                    .reduce(|a, b| a + b)
+                    .map_or("-".to_owned(), |n| n.to_string()),
                 row.sum(subject, |run| run.refused_with_delay).to_string(),
                 row.sum(subject, |run| run.refused + run.failed).to_string(),
             ]);
@@ -124,7 +132,7 @@ pub fn text(done: &[&Done]) -> String {
     let head = HEAD.map(str::to_owned);
     let width = |n: usize| lines.iter().chain([&head]).map(|line| line[n].len()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
-    let aligned = |line: &[String; 17]| {
+    let aligned = |line: &[String; COLUMNS]| {
         let cells = line.iter().zip(&widths).enumerate().map(|(n, (cell, width))| match n {
             0 | 1 => format!("{cell:<width$}"),
             _ => format!("{cell:>width$}"),
@@ -142,7 +150,8 @@ pub fn text(done: &[&Done]) -> String {
 
 /// The same as Markdown, without the promises.
 pub fn markdown(done: &[&Done]) -> String {
-    let mut out = vec![format!("| {} |", HEAD.join(" | ")), format!("|---|---{}|", "|---:".repeat(15))];
+    let mut out =
+        vec![format!("| {} |", HEAD.join(" | ")), format!("|---|---{}|", "|---:".repeat(COLUMNS - 2))];
     out.extend(cells(done).iter().map(|line| format!("| {} |", line.join(" | "))));
     out.join("\n") + "\n"
 }
@@ -203,7 +212,6 @@ mod tests {
 
     fn measured(subject: Subject, cpu_ns: f64, lost: u64) -> Measured {
         Measured {
-            subject,
             cpu_ns,
             rate: 1e5,
             p50_us: 500.0,
@@ -214,9 +222,7 @@ mod tests {
             acked: 1000,
             delivered: 1000 - lost,
             lost,
-            refused_with_delay: 0,
-            refused: 0,
-            failed: 0,
+            ..Measured::nothing(subject)
         }
     }
 
