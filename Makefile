@@ -1,5 +1,5 @@
 # Everything a person types. Each target sets up what it needs.
-.PHONY: demo test chaos bench bench-quick bench-setup fuzz setup fmt docs
+.PHONY: demo test chaos chaos-peers bench bench-quick bench-setup fuzz setup fmt docs
 
 # The demo starts soonest from the profile the tests use; set PROFILE=fast for an optimised one.
 PROFILE ?= dev
@@ -28,6 +28,11 @@ bench: bench-setup
 
 bench-quick: bench-setup
 	cargo run --release -p streamgauge-bench -- quick
+
+# What the Go Collector loses and keeps where ours is tested: docs/reliability-peers.md. Takes about a quarter of an hour.
+chaos-peers: bench-setup
+	bench/peers/setup go
+	cargo run --release -p streamgauge-bench -- chaos --document
 
 bench-setup:
 	@scripts/setup

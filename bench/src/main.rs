@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the tables are this program's output")]
 #![allow(clippy::expect_used, reason = "a bench that is broken stops at the place that broke")]
 
+mod chaos;
 mod idle;
 mod otlp;
 mod proc;
@@ -41,6 +42,8 @@ enum What {
     },
     /// OTLP in and out, beside a relay that looks at nothing and the peers.
     Otlp(OtlpArgs),
+    /// What is lost and kept when things go wrong, ours and the Go Collector's.
+    Chaos(chaos::ChaosArgs),
     /// The three most important rows of `otlp`, once.
     Quick,
     #[command(hide = true)]
@@ -64,6 +67,10 @@ fn main() -> ExitCode {
             rows.iter().all(table::Row::holds)
         }
         Some(What::Otlp(args)) => otlp(&args, &binary),
+        Some(What::Chaos(args)) => chaos::run(&args, &binary).unwrap_or_else(|error| {
+            eprintln!("bench: {error}");
+            false
+        }),
         Some(What::Quick) => otlp(&OtlpArgs::quick(), &binary),
         Some(What::Load(args)) => child(otlp::load::run(args)),
         Some(What::Sink(args)) => child(otlp::sink::run(args)),

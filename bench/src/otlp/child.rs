@@ -35,14 +35,36 @@ impl Process {
 
     /// Waits until something listens at `address`.
     pub fn wait_for_port(&mut self, address: SocketAddr, log: &Path) {
+        if !self.listens(address) {
+            panic!("nothing listens at {address}:\n{}", std::fs::read_to_string(log).unwrap_or_default());
+        }
+    }
+
+    /// Whether something listens at `address` before the time is up or the program has ended.
+    pub fn listens(&mut self, address: SocketAddr) -> bool {
         let start = Instant::now();
         while TcpStream::connect(address).is_err() {
             let ended = self.0.try_wait().expect("ask for the child's state");
             if ended.is_some() || start.elapsed() > READY {
-                panic!("nothing listens at {address}:\n{}", std::fs::read_to_string(log).unwrap_or_default());
+                return false;
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+        true
+    }
+
+    /// SIGTERM. Whether it has ended within this time.
+    pub fn terminate(&mut self, within: Duration) -> bool {
+        let signalled = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
+        assert!(signalled.is_ok_and(|status| status.success()), "kill -TERM");
+        let start = Instant::now();
+        while self.0.try_wait().expect("ask for the child's state").is_none() {
+            if start.elapsed() > within {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        true
     }
 }
 

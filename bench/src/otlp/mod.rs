@@ -25,11 +25,17 @@ use std::time::Duration;
 
 use clap::Args;
 
+pub use self::child::{Helper, Process};
+pub use self::load::LoadCounts;
+pub use self::machine::about;
+pub use self::numbers::{Account, Arrived, MARK, Sent};
 use self::run::Times;
-use self::subject::Programs;
+pub use self::run::{BENCH_CORE, SUBJECT_CORE, args};
+pub use self::sink::SinkCounts;
+pub use self::subject::{Programs, Subject};
 use self::table::Done;
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+pub const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 #[derive(Args, Clone, Debug)]
 pub struct OtlpArgs {
@@ -99,17 +105,15 @@ pub fn measure(args: &OtlpArgs, ours: &Path, idle: &[crate::table::Row]) -> Resu
     if std::thread::available_parallelism().map_or(0, usize::from) < 2 {
         return Err("two cores are needed: one for what is measured, one for what measures".to_owned());
     }
-    let peers = args.peers.clone().unwrap_or_else(|| Path::new(ROOT).join("target/peers"));
-    let there = |name: &str| if args.no_peers { PathBuf::new() } else { peers.join(name) };
-    let programs =
-        Programs { ours: ours.to_owned(), go: there("otelcol-bench"), rotel: there("rotel-agent") };
+    let none = args.no_peers.then(PathBuf::new);
+    let programs = Programs::new(ours, &none.unwrap_or_else(|| peers(args.peers.as_deref())));
     let times = Times {
         warm_up: Duration::from_secs(1),
         window: Duration::from_secs_f64(args.window),
         overload: Duration::from_secs_f64(args.overload),
         backlog: args.backlog * 1_000_000,
     };
-    let about = machine::about(&programs);
+    let about = about(&programs);
     let mut done = match args.keep {
         true => table::kept(&last(), &all, &chosen),
         false => Vec::new(),
@@ -144,8 +148,13 @@ pub fn measure(args: &OtlpArgs, ours: &Path, idle: &[crate::table::Row]) -> Resu
     Ok(done[before..].iter().flat_map(Done::promises).all(|promise| promise.holds))
 }
 
+/// Where the peers are: there, or where `bench/peers/setup` puts them.
+pub fn peers(there: Option<&Path>) -> PathBuf {
+    there.map_or_else(|| Path::new(ROOT).join("target/peers"), Path::to_owned)
+}
+
 /// A new one beside this program, so that it is on a disk: a temporary directory may be memory.
-fn directory() -> Result<tempfile::TempDir, String> {
+pub fn directory() -> Result<tempfile::TempDir, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let parent = program.parent().unwrap_or(Path::new("."));
     tempfile::tempdir_in(parent).map_err(|error| format!("make a directory in {}: {error}", parent.display()))

@@ -55,6 +55,8 @@ enum Mode {
     Stalled,
     /// Everything is refused, and may come again.
     Down,
+    /// The same with RESOURCE_EXHAUSTED or 429, and no word on when to come again.
+    Exhausted,
     /// Requests with a number that this divides are refused for good.
     Poison(u64),
 }
@@ -66,6 +68,7 @@ impl Mode {
             ["stalled"] => Some(Mode::Stalled),
             ["slow", rate] => rate.parse().ok().map(Mode::Slow),
             ["down"] => Some(Mode::Down),
+            ["exhausted"] => Some(Mode::Exhausted),
             ["poison", every] => every.parse().ok().map(Mode::Poison),
             _ => None,
         }
@@ -96,6 +99,7 @@ struct Taken {
 enum Verdict {
     Taken,
     Later,
+    Exhausted,
     Never,
 }
 
@@ -153,7 +157,7 @@ impl Sink {
         self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `mode ok|stalled|slow RATE|down|poison EVERY` or `counts`, answered by the counts; `numbers`, by what arrived.
+    /// `mode ok|stalled|slow RATE|down|exhausted|poison EVERY` or `counts`, answered by the counts; `numbers`, by what arrived.
     fn command(&self, command: &str) -> String {
         if command == "numbers" {
             return serde_json::to_string(&*self.arrived()).expect("numbers are JSON");
@@ -232,6 +236,7 @@ impl Sink {
             match now {
                 Mode::Ok => return Verdict::Taken,
                 Mode::Down => return Verdict::Later,
+                Mode::Exhausted => return Verdict::Exhausted,
                 Mode::Poison(every) => {
                     let poison = numbers.iter().any(|number| number % every == 0);
                     return if poison { Verdict::Never } else { Verdict::Taken };
@@ -264,6 +269,7 @@ impl Sink {
                 let code = match verdict {
                     Verdict::Taken => "0",
                     Verdict::Later => "14",
+                    Verdict::Exhausted => "8",
                     Verdict::Never => "3",
                 };
                 trailers.insert("grpc-status", HeaderValue::from_static(code));
@@ -280,6 +286,7 @@ impl Sink {
         *answer.status_mut() = match (self.transport, verdict) {
             (Transport::Grpc, _) | (_, Verdict::Taken) => StatusCode::OK,
             (_, Verdict::Later) => StatusCode::SERVICE_UNAVAILABLE,
+            (_, Verdict::Exhausted) => StatusCode::TOO_MANY_REQUESTS,
             (_, Verdict::Never) => StatusCode::BAD_REQUEST,
         };
         answer

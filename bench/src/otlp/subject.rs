@@ -54,6 +54,23 @@ pub struct Programs {
     pub rotel: PathBuf,
 }
 
+impl Programs {
+    /// Ours, and the peers of a directory.
+    pub fn new(ours: &Path, peers: &Path) -> Programs {
+        Programs { ours: ours.to_owned(), go: peers.join("otelcol-bench"), rotel: peers.join("rotel-agent") }
+    }
+
+    /// The program of a subject; modes of the bench have none.
+    pub fn of(&self, subject: Subject) -> &Path {
+        match subject {
+            Subject::Floor | Subject::Writer => Path::new(""),
+            Subject::OwnPass | Subject::OwnMemory | Subject::Ours => &self.ours,
+            Subject::Go | Subject::GoSync => &self.go,
+            Subject::Rotel => &self.rotel,
+        }
+    }
+}
+
 impl Subject {
     pub fn name(self) -> &'static str {
         match self {
@@ -70,12 +87,7 @@ impl Subject {
 
     /// Whether its program is there; peers are optional.
     pub fn is_there(self, programs: &Programs) -> bool {
-        match self {
-            Subject::Floor | Subject::Writer => true,
-            Subject::OwnPass | Subject::OwnMemory | Subject::Ours => programs.ours.is_file(),
-            Subject::Go | Subject::GoSync => programs.go.is_file(),
-            Subject::Rotel => programs.rotel.is_file(),
-        }
+        matches!(self, Subject::Floor | Subject::Writer) || programs.of(self).is_file()
     }
 
     /// Why it cannot take part in a row.
@@ -94,19 +106,18 @@ impl Subject {
 
     /// Its command; none for modes of the bench.
     pub fn command(self, row: &Row, programs: &Programs, place: &Place<'_>) -> Option<Command> {
-        let collector = |program: &Path, job: Job| {
+        let collector = |job: Job| {
             let file = place.dir.join("config.yaml");
             std::fs::write(&file, self.config(row, job, place)).expect("write the configuration");
-            let mut command = Command::new(program);
+            let mut command = Command::new(programs.of(self));
             command.arg("--config").arg(file);
             command
         };
         match self {
             Subject::Floor | Subject::Writer => None,
-            Subject::OwnPass => Some(collector(&programs.ours, Job::Pass)),
-            Subject::OwnMemory => Some(collector(&programs.ours, Job::QueueBlock)),
-            Subject::Ours => Some(collector(&programs.ours, row.job)),
-            Subject::Go | Subject::GoSync => Some(collector(&programs.go, row.job)),
+            Subject::OwnPass => Some(collector(Job::Pass)),
+            Subject::OwnMemory => Some(collector(Job::QueueBlock)),
+            Subject::Ours | Subject::Go | Subject::GoSync => Some(collector(row.job)),
             Subject::Rotel => Some(rotel(row, &programs.rotel, place.listen, place.to)),
         }
     }

@@ -59,6 +59,8 @@ pub struct Stats {
     pub quota: u64,
     /// How long the oldest record that is not settled has been here: that long or somewhat less, by the wall clock.
     pub oldest: Option<Duration>,
+    /// Records that were appended since the log was opened.
+    pub appended: u64,
     /// Commits since the log was opened.
     pub commits: u64,
     /// Time that all of them took.
@@ -223,6 +225,7 @@ impl Log {
             allocated: state.allocated,
             quota: self.shared.quota,
             oldest: oldest.map(|at| Duration::from_secs(u64::from(now().saturating_sub(at)))),
+            appended: state.counts.appended,
             commits: state.counts.commits,
             committing: state.counts.committing,
             last_commit: state.counts.last_commit,

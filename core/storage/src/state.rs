@@ -24,6 +24,7 @@ pub(crate) struct Append {
 /// Numbers since the log was opened.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counts {
+    pub(crate) appended: u64,
     pub(crate) commits: u64,
     pub(crate) committing: Duration,
     pub(crate) last_commit: Duration,

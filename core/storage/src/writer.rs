@@ -160,6 +160,7 @@ impl Writer {
         let taken = started.elapsed();
         state.next = next;
         state.failure = None;
+        state.counts.appended += next - first;
         state.counts.commits += 1;
         state.counts.committing += taken;
         state.counts.last_commit = taken;

@@ -16,6 +16,8 @@ pub(super) struct Gauges {
     bytes: Arc<Instrument>,
     allocated: Arc<Instrument>,
     oldest: Arc<Instrument>,
+    appended: Arc<Instrument>,
+    commits: Arc<Instrument>,
     damaged: Arc<Instrument>,
     torn: Arc<Instrument>,
 }
@@ -51,6 +53,18 @@ impl Gauges {
                 "streamgauge.queue.disk.oldest_age",
                 "s",
                 "How long the oldest request has waited on disk.",
+            ),
+            appended: show(
+                InstrumentKind::Counter,
+                "streamgauge.queue.disk.appended",
+                "{request}",
+                "Requests that were written to the sending queue on disk, since the start.",
+            ),
+            commits: show(
+                InstrumentKind::Counter,
+                "streamgauge.queue.disk.commits",
+                "{commit}",
+                "Writes with a sync of the sending queue on disk, since the start: each takes all that waits for it.",
             ),
             damaged: show(
                 InstrumentKind::Counter,
@@ -94,6 +108,8 @@ impl Gauges {
         self.bytes.value.set(stats.bytes);
         self.allocated.value.set(stats.allocated);
         self.oldest.value.set(stats.oldest.unwrap_or_default().as_secs());
+        self.appended.value.set(stats.appended);
+        self.commits.value.set(stats.commits);
         self.damaged.value.set(stats.damaged_records);
         self.torn.value.set(stats.torn_tails);
     }
