@@ -11,6 +11,8 @@ pub struct Line {
     pub settings: Settings,
     pub loses: bool,
     pub subject: Subject,
+    /// It did not start again.
+    pub stays_down: bool,
     /// In requests.
     pub account: Account,
 }
@@ -28,16 +30,18 @@ impl Line {
     pub fn text(&self) -> String {
         let [sent, acked, delivered, duplicated, lost] = self.numbers();
         format!(
-            "{} ({} queue), {}: sent {sent}, acknowledged {acked}, delivered {delivered}, duplicated {duplicated}, lost {lost}",
+            "{} ({} queue), {}: sent {sent}, acknowledged {acked}, delivered {delivered}, duplicated {duplicated}, lost {lost}{}",
             self.title,
             self.queue(),
             self.subject.name(),
+            if self.stays_down { ", does not start again" } else { "" },
         )
     }
 
     /// Of the others nothing is promised.
     pub fn holds(&self) -> bool {
-        self.subject != Subject::Ours || (self.account.acked > 0 && (self.loses || self.account.lost == 0))
+        let kept = self.account.acked > 0 && !self.stays_down && (self.loses || self.account.lost == 0);
+        self.subject != Subject::Ours || kept
     }
 }
 
@@ -48,7 +52,11 @@ pub fn document(lines: &[Line], about: &Value) -> String {
     for line in lines {
         let [sent, acked, delivered, duplicated, lost] = line.numbers();
         let (title, queue, name) = (line.title, line.queue(), line.subject.name());
-        let lost = if lost > 0 { format!("**{lost}**") } else { lost.to_string() };
+        let lost = match (lost, line.stays_down) {
+            (0, _) => "0".to_owned(),
+            (lost, false) => format!("**{lost}**"),
+            (lost, true) => format!("**{lost}**, does not start again"),
+        };
         table += &format!(
             "| {title} | {queue} | {name} | {sent} | {acked} | {delivered} | {duplicated} | {lost} |\n"
         );
@@ -59,14 +67,15 @@ pub fn document(lines: &[Line], about: &Value) -> String {
          by `make chaos-peers` on {date}.\n\n\
          - Streamgauge: {ours}\n- Go Collector: {go}\n\n\
          Requests of {RECORDS} numbered log records come by OTLP/gRPC at {RATE} records a second, eight under way at once; none is \
-         sent again. `retry_on_failure` ends after 2 s, and `queue_size` has room for everything. `disk`: `sending_queue.storage`; \
+         sent again. `queue_size` has room for everything. `disk`: `sending_queue.storage`; \
          `fsync` is the Go Collector's setting of that name, ours always syncs. Acknowledged: the sender was told that it is \
          safe. Delivered: at the sink at least once. Duplicated: records that came once more. Lost: acknowledged, and not at the \
          sink 12 s after the last that came.\n\n\
          | scenario | queue | who | sent | acknowledged | delivered | duplicated | lost |\n|---|---|---|---:|---:|---:|---:|---:|\n\
          {table}\n\
          What ours loses it has counted with its reason, in the ledger, and a dead letter keeps it where one is configured: a \
-         memory queue has no source to give back to, and a damaged page is set aside in a file. A kill leaves the page cache as it \
+         memory queue has no source to give back to, RESOURCE_EXHAUSTED without a delay is final by the specification of OTLP, and \
+         the requests of a damaged page are set aside in a file. A kill leaves the page cache as it \
          is, so this table shows no difference that `fsync` makes: that is a power cut's.\n",
         date = of("date"),
         ours = of("streamgauge"),
@@ -84,7 +93,8 @@ mod tests {
     fn the_page_has_a_line_a_run_and_only_ours_is_held_to_lose_nothing() {
         let line = |subject, lost, loses| Line {
             title: "kill",
-            settings: Settings { disk: true, batch: false },
+            settings: Settings { disk: true, ..Settings::default() },
+            stays_down: false,
             loses,
             subject,
             account: Account { sent: 9, acked: 8, delivered: 8 - lost, duplicated: 1, lost },

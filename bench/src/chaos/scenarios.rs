@@ -17,9 +17,11 @@ pub struct Scenario {
     happens: fn(&mut Rig, u32),
 }
 
-const DISK: Settings = Settings { disk: true, batch: false };
-const MEMORY: Settings = Settings { disk: false, batch: false };
-const BATCHED: Settings = Settings { disk: false, batch: true };
+const MEMORY: Settings = Settings { disk: false, batch: false, gives_up: false };
+const DISK: Settings = Settings { disk: true, ..MEMORY };
+const BATCHED: Settings = Settings { batch: true, ..MEMORY };
+
+const BEYOND: &str = "sink down for longer than max_elapsed_time, 2 s here";
 
 /// One request in so many is one that the sink never takes.
 const POISON: u64 = 50;
@@ -30,8 +32,8 @@ pub const SCENARIOS: [Scenario; 9] = [
     Scenario::new("kill -9 at random moments under load", DISK, killed_under_load),
     Scenario::new("kill -9 while the sink is down", DISK, killed_while_down),
     Scenario::new("SIGTERM while the sink is down", DISK, terminated_while_down),
-    Scenario::new("sink down for longer than max_elapsed_time", DISK, down_beyond_retries),
-    Scenario::new("RESOURCE_EXHAUSTED without a delay, for 3 s", DISK, exhausted),
+    Scenario::new(BEYOND, Settings { gives_up: true, ..DISK }, down_beyond_retries),
+    Scenario { loses: true, ..Scenario::new("RESOURCE_EXHAUSTED without a delay, for 3 s", DISK, exhausted) },
     Scenario {
         loses: true,
         ..Scenario::new("kill -9, then a damaged page in the middle of the queue", DISK, damaged)
@@ -39,7 +41,7 @@ pub const SCENARIOS: [Scenario; 9] = [
     Scenario::new("SIGTERM under load, the sink takes half of it, 3 times", MEMORY, terminated_under_load),
     Scenario {
         loses: true,
-        ..Scenario::new("sink down for longer than max_elapsed_time", MEMORY, down_beyond_retries)
+        ..Scenario::new(BEYOND, Settings { gives_up: true, ..MEMORY }, down_beyond_retries)
     },
     Scenario::new("every 50th request is refused for its content, requests joined", BATCHED, poisoned),
 ];
@@ -61,7 +63,8 @@ impl Scenario {
         let mut rig = Rig::start(subject, self.settings, programs, dir);
         (self.happens)(&mut rig, kills);
         let account = rig.settle();
-        Line { title: self.title, settings: self.settings, loses: self.loses, subject, account }
+        let Scenario { title, settings, loses, .. } = *self;
+        Line { title, settings, loses, subject, stays_down: rig.stays_down, account }
     }
 }
 

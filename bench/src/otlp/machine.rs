@@ -59,6 +59,14 @@ pub fn document(about: &Value, verdicts: &str, table: &str, idle: &str) -> Strin
          - Rows that hold a promise ran three rounds, the others one; Rotel ran in the first round alone, and overload rows once.\n\
          - Overload rows offer 100,000 records/s for a minute to a sink that takes a third of it or nothing; queues are bounded by \
          `memory_limiter` at {bound} MiB alone (Rotel has none). What counts is that nothing acknowledged is lost once the sink is back.\n\
+         - Rows of the queue on the disk and their like have numbered requests: `lost` and `twice` (delivered more often than once) are of \
+         those. Their queue has room for 100 requests and makes senders wait, so that `records/s` is what left it. Ours syncs \
+         before it answers; the Go Collector's `file_storage` does with `fsync: true`, which is not its default. The bare writer \
+         writes and syncs the same bytes in groups as large as ours were, over blocks that were written before, and does nothing else.\n\
+         - `backlog`: 2 GB of records are acknowledged while the sink stands still, then it takes what it is sent, while 20,000 records/s \
+         more arrive. `records/s` and CPU are of the drain. It is cut into seconds, or twenty pieces if it is shorter than twenty.\n\
+         - Overload rows with a disk queue have no other bound than `memory_limiter` and the disk; all that was acknowledged must \
+         have arrived four minutes after the load ended.\n\
          - Pass and tag rows answer when the sink has the data. Rotel answers before it sends and gives no other choice.\n\n\
          ## What was promised\n\n{verdicts}\n\
          ## The idle agent\n\nconfigs/quickstart.yaml on a private Redis with three streams, watched for a minute; the binary as it is shipped.\n\n{idle}\n\
