@@ -150,6 +150,11 @@ impl Delivery {
         let same_place = place(self).is_some_and(|here| place(to) == Some(here));
         if same_place {
             self.sender.follower.reads_the_same();
+            if let (Some(queue), Some(next)) = (&self.queue, &to.queue)
+                && let Some(store) = queue.store()
+            {
+                next.take_over(store);
+            }
         }
         self.sender.follower.name(to.clone());
         drop(self.lock().take());

@@ -40,7 +40,7 @@ const TRIES: [Duration; 5] = [
 ];
 
 /// A store of this process, by directory and name: shared by a queue and the one that replaces it.
-type Shared = OnceCell<Store>;
+pub(crate) type Shared = OnceCell<Store>;
 
 /// Keeps what it holds on the disk.
 pub(crate) struct DiskQueue(Arc<Inner>);
@@ -57,6 +57,9 @@ struct Inner {
     node: Arc<Node>,
     stop: Arc<Stop>,
     opened: watch::Sender<Opened>,
+    /// The store that it is a user of. What it takes over from another queue it has before it opens it: nobody closes it
+    /// between the two.
+    stake: Mutex<Option<Arc<Shared>>>,
     open: Notify,
     phase: watch::Sender<Phase>,
     /// For what is read back; gone once nothing more is.
@@ -106,6 +109,7 @@ impl DiskQueue {
             node: account.node.clone(),
             stop,
             opened: watch::Sender::new(Opened::NotYet),
+            stake: Mutex::default(),
             open: Notify::new(),
             phase: watch::Sender::new(Phase::Open),
             account: Mutex::new(Some(account.clone())),
@@ -157,10 +161,19 @@ impl Inner {
         let counts_items = self.sizer == Sizer::Items;
         let first = shared.get_or_try_init(|| Store::open(&storage, &self.name, of, counts_items)).await;
         let store = first.map_err(|error| error.to_string())?;
-        store.users.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+        self.join(&shared, store);
         store.core.gauges.capacity(self.sizer, self.capacity);
         store.core.gauges.read(&store.core);
         Ok((shared, key.into()))
+    }
+
+    /// One user more, unless it is one already.
+    fn join(&self, shared: &Arc<Shared>, store: &Store) {
+        let mut stake = self.stake.lock().unwrap_or_else(PoisonError::into_inner);
+        if stake.is_none() {
+            store.users.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+            *stake = Some(shared.clone());
+        }
     }
 
     /// The log's place, as far as the storage is there.
@@ -370,12 +383,21 @@ impl Queue for DiskQueue {
         }
     }
 
+    fn store(&self) -> Option<Arc<Shared>> {
+        self.0.stake.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn take_over(&self, shared: Arc<Shared>) {
+        if let Some(store) = shared.get() {
+            self.0.join(&shared, store);
+        }
+    }
+
     fn finish(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
-            let opened = self.0.opened.send_replace(Opened::NotYet);
-            if let Opened::Store(shared, _) = opened
-                && let Some(store) = shared.get()
-            {
+            self.0.opened.send_replace(Opened::NotYet);
+            let stake = self.0.stake.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(store) = stake.as_deref().and_then(OnceCell::get) {
                 store.leave().await;
             }
         })

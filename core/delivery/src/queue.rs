@@ -1,7 +1,10 @@
 //! What waits before the workers.
 
+use std::sync::Arc;
+
 use streamgauge_component::BoxFuture;
 
+use crate::disk_queue::Shared;
 use crate::load::Load;
 
 /// A queue: it takes loads or settles them, and hands them out. Where they wait meanwhile is its own business.
@@ -31,6 +34,14 @@ pub(crate) trait Queue: Send + Sync {
     fn place(&self) -> Option<String> {
         None
     }
+
+    /// What it is stored in, once that is open.
+    fn store(&self) -> Option<Arc<Shared>> {
+        None
+    }
+
+    /// Goes on with what another queue is stored in, whenever it is opened.
+    fn take_over(&self, _: Arc<Shared>) {}
 
     /// Items that were settled as to be sent again and stay stored, since the start.
     fn kept(&self) -> u64 {

@@ -261,6 +261,33 @@ async fn the_delivery_that_follows_goes_on_with_what_is_on_the_disk() {
 }
 
 #[tokio::test]
+async fn the_delivery_that_follows_may_open_when_the_old_one_has_ended() {
+    for opens_meanwhile in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let peer = Peer::always(Answer::Unreachable);
+        let rig = Rig::new(dir.path(), on_disk(|_| {}), &peer).await;
+        for text in ["a", "b", "c"] {
+            rig.send(text).await;
+        }
+        let follower = deliver(on_disk(|queue| queue.num_consumers = 2), &rig.host, &rig.instance);
+        rig.delivery.hand_over(&follower);
+        let drained = rig.delivery.drain(Instant::now() + SOON);
+        if opens_meanwhile {
+            tokio::join!(drained, async { follower.open() });
+        } else {
+            drained.await;
+            follower.open();
+        }
+        peer.becomes(Answer::Ok);
+        rig.send("d").await;
+        until("all delivered", || rig.node.delivered.get() == 40).await;
+        assert_eq!(rig.reasons(), [None; 4]);
+        until("nothing held", || rig.node.held_items.get() == 0).await;
+        rig.assert_ledger_adds_up(40);
+    }
+}
+
+#[tokio::test]
 async fn more_than_fits_into_memory_is_read_back_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let down = Peer::always(Answer::Hang);

@@ -24,7 +24,7 @@ const IN_MEMORY: usize = 8 << 20;
 const REST: Duration = Duration::from_secs(1);
 
 /// Where new records go in, and where all of them come out.
-pub(super) struct Store {
+pub(crate) struct Store {
     pub(super) core: Arc<Core>,
     entries: mpsc::UnboundedSender<Entry>,
     /// Queues that use it.
