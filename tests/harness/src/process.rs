@@ -6,16 +6,49 @@ use std::hash::{BuildHasher, Hasher};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use crate::poll_until;
 
-/// A free loopback port, below the range from which the kernel picks ports for outgoing connections, so
-/// that a server which is restarted finds its port free again.
+/// Ports below the range from which the kernel picks those of outgoing connections.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+/// A process takes its ports from one slice: two that run at the same time never get the same.
+const SLICE: u16 = 1000;
+
+struct Slice {
+    first: u16,
+    next: AtomicU16,
+    /// Locked as long as this process lives.
+    _lock: Option<File>,
+}
+
+impl Slice {
+    fn take() -> Slice {
+        let lock = |first: &u16| {
+            let path = std::env::temp_dir().join(format!("streamgauge-ports-{first}"));
+            let file = File::options().create(true).append(true).open(path).ok()?;
+            file.try_lock().ok().map(|()| file)
+        };
+        let random = RandomState::new().build_hasher().finish() as u16;
+        let mut slices = PORTS.step_by(usize::from(SLICE));
+        let locked = slices.find_map(|first| Some((first, lock(&first)?)));
+        // With more processes than slices some share one.
+        let (first, lock) = match locked {
+            Some((first, lock)) => (first, Some(lock)),
+            None => (PORTS.start, None),
+        };
+        Slice { first, next: AtomicU16::new(random), _lock: lock }
+    }
+}
+
+/// A free loopback port that nobody else gets soon, so that a server which is restarted finds it free again.
 pub fn free_port() -> u16 {
+    static OURS: OnceLock<Slice> = OnceLock::new();
+    let ours = OURS.get_or_init(Slice::take);
     loop {
-        let random = RandomState::new().build_hasher().finish();
-        let port = 20_000 + (random % 12_000) as u16;
+        let port = ours.first + ours.next.fetch_add(1, Ordering::Relaxed) % SLICE;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
