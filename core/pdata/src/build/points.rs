@@ -74,6 +74,12 @@ point!(
 );
 
 impl NumberPoint<'_> {
+    /// Adds a measurement that went into the point, and the span it was made in.
+    pub fn exemplar(&mut self, nanos: u64, value: f64, trace_id: [u8; 16], span_id: [u8; 8]) -> &mut Self {
+        exemplar(self.open.buf(), 5, nanos, value, trace_id, span_id);
+        self
+    }
+
     /// The value, as a whole number.
     pub fn int(&mut self, value: i64) -> &mut Self {
         self.fixed(6, value as u64)
@@ -91,6 +97,12 @@ point!(
 );
 
 impl HistogramPoint<'_> {
+    /// Adds a measurement that went into the point, and the span it was made in.
+    pub fn exemplar(&mut self, nanos: u64, value: f64, trace_id: [u8; 16], span_id: [u8; 8]) -> &mut Self {
+        exemplar(self.open.buf(), 8, nanos, value, trace_id, span_id);
+        self
+    }
+
     /// How many values there were.
     pub fn count(&mut self, count: u64) -> &mut Self {
         self.fixed(4, count)
@@ -117,6 +129,15 @@ impl HistogramPoint<'_> {
         packed64(self.open.buf(), 7, bounds.iter().map(|bound| bound.to_bits()));
         self
     }
+}
+
+fn exemplar(out: &mut Vec<u8>, field: u32, nanos: u64, value: f64, trace_id: [u8; 16], span_id: [u8; 8]) {
+    let start = wire::open(out, field);
+    wire::put_fixed64(out, 2, nanos);
+    wire::put_fixed64(out, 3, value.to_bits());
+    wire::put_len(out, 4, &span_id);
+    wire::put_len(out, 5, &trace_id);
+    wire::close(out, start);
 }
 
 fn packed64(out: &mut Vec<u8>, number: u32, values: impl Iterator<Item = u64>) {

@@ -9,6 +9,7 @@
 //!
 //! Repeated singular fields mean what protobuf says: the last number or string counts, messages are merged.
 
+mod exemplar;
 mod logs;
 mod metrics;
 mod path;
@@ -19,6 +20,7 @@ mod value;
 
 use std::marker::PhantomData;
 
+pub use exemplar::ExemplarView;
 pub use logs::LogRecordView;
 pub use metrics::{Data, MetricView, Points, Temporality};
 pub use points::{

@@ -1,7 +1,7 @@
 //! Data points.
 
 use super::path::{Path, Reader, double_of, fixed64_of, uint_of};
-use super::{Attributes, Message};
+use super::{Attributes, ExemplarView, Message, Messages};
 use crate::malformed::{Fault, Malformed};
 use crate::wire::{self, Span};
 
@@ -71,6 +71,11 @@ pub struct NumberPoint<'a> {
 point!(NumberPoint, 7, "a number point");
 
 impl<'a> NumberPoint<'a> {
+    /// Single measurements that went into the value.
+    pub fn exemplars(&self) -> Messages<'a, ExemplarView<'a>> {
+        Messages::new(self.reader.path(&[5]), "a number point")
+    }
+
     fn parse(reader: Reader<'a>) -> Result<Self, Fault> {
         let mut view = NumberPoint {
             reader,
@@ -125,6 +130,11 @@ pub struct HistogramPoint<'a> {
 point!(HistogramPoint, 9, "a histogram point");
 
 impl<'a> HistogramPoint<'a> {
+    /// Single measurements that went into the counts.
+    pub fn exemplars(&self) -> Messages<'a, ExemplarView<'a>> {
+        Messages::new(self.reader.path(&[8]), "a histogram point")
+    }
+
     fn parse(reader: Reader<'a>) -> Result<Self, Fault> {
         let mut view = HistogramPoint {
             reader,
@@ -213,6 +223,11 @@ pub struct Buckets<'a> {
 }
 
 impl<'a> ExponentialHistogramPoint<'a> {
+    /// Single measurements that went into the value.
+    pub fn exemplars(&self) -> Messages<'a, ExemplarView<'a>> {
+        Messages::new(self.reader.path(&[11]), "an exponential histogram point")
+    }
+
     fn parse(reader: Reader<'a>) -> Result<Self, Fault> {
         let buckets =
             |field| Buckets { offset: 0, counts: Counts::new(reader.path(&[field, 2]), wire::VARINT) };

@@ -4,7 +4,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value as P;
 use opentelemetry_proto::tonic::metrics::v1::{metric::Data, number_data_point::Value as N};
 use prost::Message;
 use streamgauge_pdata::build::{AnyValue, LogsBuilder, MetricsBuilder};
-use streamgauge_pdata::view::{LogsView, Temporality};
+use streamgauge_pdata::view::{LogsView, MetricsView, Temporality};
 use streamgauge_pdata::{Signal, check};
 
 #[test]
@@ -124,4 +124,50 @@ fn a_log_record_decodes_to_what_was_built() {
     let resource = LogsView::new(&bytes).resources().next().unwrap().unwrap();
     let record = resource.scopes().next().unwrap().unwrap().records().next().unwrap().unwrap();
     assert_eq!(record.body.to_any().unwrap(), body);
+}
+
+#[test]
+fn exemplars_decode_to_what_was_built_and_are_viewed_as_they_decode() {
+    let mut request = MetricsBuilder::new();
+    {
+        let mut resource = request.resource([("service.name", "x")]);
+        let mut scope = resource.scope("scope", "1.0");
+        scope.gauge("g", "", "").point(10).int(1).exemplar(9, 2.5, [1; 16], [2; 8]);
+        scope
+            .histogram("h", "", "", Temporality::Cumulative)
+            .point(10)
+            .count(1)
+            .exemplar(8, 0.5, [3; 16], [4; 8]);
+    }
+    let bytes = request.finish();
+    let decoded = ExportMetricsServiceRequest::decode(&bytes[..]).unwrap();
+    let metrics = &decoded.resource_metrics[0].scope_metrics[0].metrics;
+    let Some(Data::Gauge(gauge)) = &metrics[0].data else { panic!() };
+    let Some(Data::Histogram(histogram)) = &metrics[1].data else { panic!() };
+    let expected = [&gauge.data_points[0].exemplars[0], &histogram.data_points[0].exemplars[0]];
+    assert_eq!((expected[0].span_id.as_slice(), expected[1].time_unix_nano), (&[2; 8][..], 8));
+
+    let resource = MetricsView::new(&bytes).resources().next().unwrap().unwrap();
+    let scope = resource.scopes().next().unwrap().unwrap();
+    let seen = scope.records().map(|metric| match metric.unwrap().data {
+        streamgauge_pdata::view::Data::Gauge(mut points) => {
+            points.next().unwrap().unwrap().exemplars().next().unwrap().unwrap()
+        }
+        streamgauge_pdata::view::Data::Histogram { mut points, .. } => {
+            points.next().unwrap().unwrap().exemplars().next().unwrap().unwrap()
+        }
+        _ => panic!(),
+    });
+    for (seen, expected) in seen.zip(expected) {
+        let of = |e: &streamgauge_pdata::view::ExemplarView<'_>| {
+            (e.time, e.trace_id.to_vec(), e.span_id.to_vec(), e.value.map(|v| v.as_f64()))
+        };
+        let value = match expected.value {
+            Some(opentelemetry_proto::tonic::metrics::v1::exemplar::Value::AsDouble(value)) => Some(value),
+            _ => None,
+        };
+        let expected = (expected.time_unix_nano, expected.trace_id.clone(), expected.span_id.clone(), value);
+        assert_eq!(of(&seen), expected);
+        assert_eq!(seen.filtered_attributes().count(), 0);
+    }
 }
