@@ -35,6 +35,7 @@ pub static DISTRIBUTION: Distribution = Distribution {
         &exporters::nop::FACTORY,
         &exporters::otlp_grpc::FACTORY,
         &exporters::otlp_http::FACTORY,
+        &exporters::prometheus::FACTORY,
         &exporters::prometheus_remote_write::FACTORY,
     ],
     extensions: &[

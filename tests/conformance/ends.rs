@@ -32,6 +32,7 @@ pub fn section(entry: &Entry, peer: &str) -> AnyConfig {
         return read(entry, &section.to_string());
     }
     let endpoint = match entry.kind {
+        Section::Exporter if entry.about.name == "prometheus" => "127.0.0.1:0", // it listens
         Section::Exporter => peer,
         Section::Receiver => "127.0.0.1:1",
         _ => "127.0.0.1:0",

@@ -60,7 +60,7 @@ impl Server {
     /// `None` for an exporter that has no peer.
     fn of(exporter: &str, peer: Peer) -> Option<Server> {
         match exporter {
-            "debug" | "nop" => None,
+            "debug" | "nop" | "prometheus" => None,
             "otlp_grpc" => {
                 let sink = OtlpSink::grpc();
                 sink.always(match peer {

@@ -3,12 +3,16 @@
 //! Pure functions over bytes: this crate knows nothing of sockets, tasks, queues or acks. The exporter owns
 //! those, and what a receiver has already been sent; this crate says what one batch means to Prometheus.
 
+pub mod classic;
+pub mod exposition;
 pub mod fuzz;
 pub mod labels;
 pub mod name;
 pub mod native;
 #[cfg(test)]
 mod oracle;
+pub mod point;
+pub mod preset;
 pub mod text;
 pub mod translate;
 pub mod unit;
@@ -16,6 +20,7 @@ pub mod write;
 
 pub use labels::{Labels, Rank};
 pub use name::{Kind, Namer, Strategy};
+pub use preset::Preset;
 pub use translate::{Dropped, ResourceLabels, Settings, Translated, Translator};
 
 /// The NaN bit pattern that ends a series in Prometheus. No measured NaN may carry it.

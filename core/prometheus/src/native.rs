@@ -44,12 +44,10 @@ pub struct Buckets {
 /// What an OTLP point says, without its attributes.
 #[derive(Debug, Clone, Copy)]
 pub struct Exponential<'a> {
-    /// Milliseconds since 1970.
-    pub timestamp_ms: i64,
     /// Observations.
     pub count: u64,
-    /// Their sum.
-    pub sum: f64,
+    /// Their sum, when the source knows it.
+    pub sum: Option<f64>,
     /// OTLP scale.
     pub scale: i32,
     /// Observations at zero.
@@ -63,17 +61,19 @@ pub struct Exponential<'a> {
 }
 
 impl NativeHistogram {
-    /// Translates a point. `None` when its scale is coarser than Prometheus can say; a finer one is merged down.
+    /// Translates a point. `None` when it has no sum or its scale is coarser than Prometheus can say; a finer one is
+    /// merged down.
     #[must_use]
-    pub fn from_exponential(point: &Exponential<'_>) -> Option<Self> {
+    pub fn from_exponential(timestamp_ms: i64, point: &Exponential<'_>) -> Option<Self> {
+        let sum = point.sum.map(|sum| if sum.is_nan() { f64::NAN } else { sum })?;
         if point.scale < MIN_SCALE {
             return None;
         }
         let shift = u32::try_from(point.scale - MAX_SCALE).unwrap_or(0);
         Some(Self {
-            timestamp_ms: point.timestamp_ms,
+            timestamp_ms,
             count: point.count,
-            sum: point.sum,
+            sum,
             schema: point.scale.min(MAX_SCALE),
             zero_threshold: if point.zero_threshold > 0.0 { point.zero_threshold } else { ZERO_THRESHOLD },
             zero_count: point.zero_count,
@@ -129,9 +129,8 @@ mod tests {
     fn point<'a>(scale: i32, positive: (i32, &'a [u64])) -> Exponential<'a> {
         let count = positive.1.iter().sum();
         Exponential {
-            timestamp_ms: 1,
             count,
-            sum: 1.0,
+            sum: Some(1.0),
             scale,
             zero_count: 0,
             zero_threshold: 0.0,
@@ -165,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_scale_finer_than_eight_is_merged_down() {
-        let native = NativeHistogram::from_exponential(&point(10, (-5, &[1, 2, 3, 4, 5, 6, 7]))).unwrap();
+        let native = NativeHistogram::from_exponential(1, &point(10, (-5, &[1, 2, 3, 4, 5, 6, 7]))).unwrap();
         assert_eq!(native.schema, 8);
         // Indices -5 to 1 shifted by two: -2 | -1 -1 -1 -1 | 0 0, then the upper bound's number.
         assert_eq!(unpack(&native.positive), [(-1, 1), (0, 14), (1, 13)]);
@@ -173,8 +172,8 @@ mod tests {
 
     #[test]
     fn a_scale_coarser_than_minus_four_is_refused() {
-        assert!(NativeHistogram::from_exponential(&point(-5, (0, &[1]))).is_none());
-        assert_eq!(NativeHistogram::from_exponential(&point(-4, (0, &[1]))).unwrap().schema, -4);
+        assert!(NativeHistogram::from_exponential(1, &point(-5, (0, &[1]))).is_none());
+        assert_eq!(NativeHistogram::from_exponential(1, &point(-4, (0, &[1]))).unwrap().schema, -4);
     }
 
     #[test]

@@ -79,7 +79,7 @@ pub fn float(out: &mut String, value: f64) {
     }
 }
 
-fn escape(out: &mut String, text: &str, quotes: bool) {
+pub(crate) fn escape(out: &mut String, text: &str, quotes: bool) {
     for c in text.chars() {
         match c {
             '\\' => out.push_str("\\\\"),

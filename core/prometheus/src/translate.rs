@@ -7,12 +7,15 @@
 use std::collections::HashMap;
 
 use streamgauge_pdata::Malformed;
-use streamgauge_pdata::view::{Attributes, Data, MetricView, MetricsView, Temporality, Value};
+use streamgauge_pdata::view::{Data, MetricsView, Temporality, Value};
 
 use crate::labels::{Labels, Rank};
 use crate::name::{Kind, Namer};
-use crate::write::{Metadata, MetadataType, Sample, SeriesSet};
+use crate::point::{Family, Point, Sink};
+use crate::preset::{Index, Preset};
+use crate::write::{Metadata, MetadataType, SeriesSet};
 
+mod exemplars;
 mod points;
 mod resource;
 pub use resource::ResourceLabels;
@@ -32,6 +35,8 @@ pub struct Settings {
     pub resource_labels: ResourceLabels,
     /// Whether families' metadata is gathered.
     pub metadata: bool,
+    /// Other programs' names for what is known of Redis, beside the metrics' own.
+    pub presets: Vec<Preset>,
 }
 
 /// Why a point has no series.
@@ -48,9 +53,9 @@ pub enum Dropped {
 
 /// What became of a batch.
 #[derive(Debug, Default)]
-pub struct Translated {
-    /// The series.
-    pub series: SeriesSet,
+pub struct Translated<S = SeriesSet> {
+    /// What takes the points: the series of a message, or another sink.
+    pub series: S,
     /// Data points seen. Points inside a metric that is broken as a whole are not.
     pub points: u32,
     /// Points without series, by reason.
@@ -74,6 +79,7 @@ pub const NO_POINT: u32 = u32::MAX;
 #[derive(Debug)]
 pub struct Translator {
     settings: Settings,
+    presets: Index,
 }
 
 impl Translator {
@@ -87,14 +93,15 @@ impl Translator {
             *name = legal;
             named
         });
-        Self { settings }
+        let presets = Index::new(std::mem::take(&mut settings.presets));
+        Self { settings, presets }
     }
 
     /// Adds a request's series to `out`.
     ///
     /// # Errors
     /// The request is broken between its records (which the door refuses); what came before is in `out`.
-    pub fn translate(&self, request: &[u8], out: &mut Translated) -> Result<(), Malformed> {
+    pub fn translate<S: Sink>(&self, request: &[u8], out: &mut Translated<S>) -> Result<(), Malformed> {
         for resource in MetricsView::new(request).resources() {
             let resource = resource?;
             let target = self.target(resource.attributes())?;
@@ -105,10 +112,11 @@ impl Translator {
                 if self.settings.scope_labels {
                     self.scope_labels(&scope, &mut prefix)?;
                 }
-                let mut points = points::Points::new(self, &prefix, out);
+                let mut points = points::Points::new(self, resource.attributes(), &target, &prefix, out);
                 for metric in scope.records().flatten() {
                     points.metric(&metric);
                 }
+                points.finish()?;
                 latest = latest.max(points.latest_ms());
             }
             if let (Some(timestamp_ms), true) = (latest, self.settings.target_info) {
@@ -119,30 +127,41 @@ impl Translator {
     }
 
     /// Adds the `target_info` series. To be called once, after the last request of a batch.
-    pub fn finish(&self, out: &mut Translated) {
+    pub fn finish<S: Sink>(&self, out: &mut Translated<S>) {
+        let family = Family {
+            name: self.target_info_name(),
+            kind: MetadataType::Gauge,
+            help: "Target metadata".to_owned(),
+            unit: String::new(),
+        };
         for target in std::mem::take(&mut out.targets).into_values() {
-            let sample = Sample { timestamp_ms: target.timestamp_ms, value: 1.0, point: NO_POINT };
-            out.series.sample(&target.labels, sample);
+            // It is no data point: a sink without room for it has lost none.
+            let _ = out.series.point(&Point {
+                family: &family,
+                labels: &target.labels,
+                time_ms: target.timestamp_ms,
+                ended: false,
+                value: crate::point::Value::Number(1.0),
+                exemplars: &[],
+                number: NO_POINT,
+            });
         }
     }
 
-    /// Adds attributes as labels, in the order of their keys: what collides is joined in that order.
-    fn attributes<'a>(
+    /// The metric's name, when a preset's ratio is made of it.
+    fn ratio_source(&self, metric: &str) -> Option<&'static str> {
+        let ratios = self.presets.presets().iter().flat_map(Preset::ratios);
+        ratios.flat_map(|ratio| [ratio.part, ratio.whole.metric()]).find(|source| *source == metric)
+    }
+
+    /// Adds attributes as labels. They must be in the order of their keys: what collides is joined in that order.
+    fn label_all(
         &self,
-        attributes: Attributes<'a>,
-        scratch: &mut Vec<(&'a str, Value<'a>)>,
         prefix: &str,
+        attributes: &[(&str, Value<'_>)],
         labels: &mut Labels,
     ) -> Result<(), Malformed> {
-        scratch.clear();
-        for attribute in attributes {
-            scratch.push(attribute?);
-        }
-        scratch.sort_by_key(|(key, _)| *key);
-        for (key, value) in scratch.iter() {
-            self.label(prefix, key, value, labels)?;
-        }
-        Ok(())
+        attributes.iter().try_for_each(|(key, value)| self.label(prefix, key, value, labels))
     }
 
     fn label(
@@ -168,7 +187,19 @@ impl Translator {
     }
 }
 
-impl Translated {
+impl<S> Translated<S> {
+    /// Nothing yet; points go to this sink.
+    pub fn new(sink: S) -> Self {
+        Translated {
+            series: sink,
+            points: 0,
+            dropped: Vec::new(),
+            metadata: Vec::new(),
+            families: HashMap::new(),
+            targets: HashMap::new(),
+        }
+    }
+
     /// Counts points without series.
     fn drop_points(&mut self, reason: Dropped, points: u64) {
         match self.dropped.iter_mut().find(|(r, _)| *r == reason) {
@@ -177,13 +208,13 @@ impl Translated {
         }
     }
 
-    fn describe(&mut self, name: &str, metric: &MetricView<'_>, kind: MetadataType) {
-        if self.families.insert(name.to_owned(), ()).is_none() {
+    fn describe(&mut self, family: &Family) {
+        if self.families.insert(family.name.clone(), ()).is_none() {
             self.metadata.push(Metadata {
-                kind,
-                name: name.to_owned(),
-                help: metric.description.to_owned(),
-                unit: crate::unit::metadata(metric.unit),
+                kind: family.kind,
+                name: family.name.clone(),
+                help: family.help.clone(),
+                unit: family.unit.clone(),
             });
         }
     }

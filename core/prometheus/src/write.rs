@@ -10,6 +10,7 @@ use crate::labels::Labels;
 use crate::native::{Buckets, NativeHistogram};
 
 mod encode;
+mod expand;
 pub use encode::{Metadata, MetadataType, Writer, compress};
 
 /// A value at a time.
@@ -49,6 +50,7 @@ pub struct SeriesSet {
     index: HashMap<Arc<[u8]>, usize>,
     series: Vec<Series>,
     scratch: Vec<u8>,
+    expand: expand::Scratch,
 }
 
 impl SeriesSet {

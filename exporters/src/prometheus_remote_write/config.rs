@@ -10,8 +10,12 @@ use streamgauge_component::{
     QueueSettings, RetrySettings,
 };
 use streamgauge_config::Secret;
-use streamgauge_prometheus::{Namer, ResourceLabels, Settings, Strategy};
+use streamgauge_prometheus::{Namer, ResourceLabels, Settings};
 use streamgauge_transport::{Endpoint, HeaderMap, TlsClient, header_map};
+
+use crate::naming::{
+    Preset, PresetSettings, ResourceToTelemetry, TranslationStrategy, preset_problems, presets, strategy,
+};
 
 /// Settings of exporter `prometheus_remote_write`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,6 +43,10 @@ pub struct RemoteWriteConfig {
     pub translation_strategy: Option<TranslationStrategy>,
     /// The older way to switch suffixes off.
     pub add_metric_suffixes: Option<bool>,
+    /// Other programs' names for what is known of Redis, so that their dashboards and rules work.
+    pub presets: Vec<Preset>,
+    /// Settings of single presets.
+    pub preset_settings: PresetSettings,
     /// Sends type, help and unit of each metric too.
     pub send_metadata: bool,
     /// The series `target_info`.
@@ -110,20 +118,6 @@ pub struct HttpSettings {
     pub write_buffer_size: u64,
 }
 
-/// How OTLP names become Prometheus names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum TranslationStrategy {
-    /// Foreign characters become `_`; unit and type suffixes are added.
-    UnderscoreEscapingWithSuffixes,
-    /// Foreign characters become `_`; nothing is added.
-    UnderscoreEscapingWithoutSuffixes,
-    /// Names stay as they are, suffixes are added. The receiver must take UTF-8 names.
-    #[serde(rename = "NoUTF8EscapingWithSuffixes")]
-    NoUtf8EscapingWithSuffixes,
-    /// Names stay exactly as they are. The receiver must take UTF-8 names.
-    NoTranslation,
-}
-
 /// `target_info`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -146,16 +140,6 @@ pub struct Patterns {
     pub included: Vec<String>,
     /// Attributes that do not, though included.
     pub excluded: Vec<String>,
-}
-
-/// `resource_to_telemetry_conversion`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct ResourceToTelemetry {
-    /// Whether all resource attributes become labels.
-    pub enabled: bool,
-    /// Not those that make `job` and `instance`.
-    pub exclude_service_attributes: bool,
 }
 
 /// `remote_write_queue`.
@@ -218,6 +202,8 @@ impl Default for RemoteWriteConfig {
             external_labels: BTreeMap::new(),
             translation_strategy: None,
             add_metric_suffixes: None,
+            presets: Vec::new(),
+            preset_settings: PresetSettings::default(),
             send_metadata: false,
             target_info: TargetInfo::default(),
             disable_scope_info: false,
@@ -308,29 +294,12 @@ impl RemoteWriteConfig {
 
     /// How metrics are translated.
     pub(super) fn translation(&self) -> Settings {
-        let strategy = match (self.translation_strategy, self.add_metric_suffixes) {
-            (Some(TranslationStrategy::UnderscoreEscapingWithSuffixes), _) => {
-                Strategy::UnderscoreEscapingWithSuffixes
-            }
-            (Some(TranslationStrategy::UnderscoreEscapingWithoutSuffixes), _) | (None, Some(false)) => {
-                Strategy::UnderscoreEscapingWithoutSuffixes
-            }
-            (Some(TranslationStrategy::NoUtf8EscapingWithSuffixes), _) => {
-                Strategy::NoUtf8EscapingWithSuffixes
-            }
-            (Some(TranslationStrategy::NoTranslation), _) => Strategy::NoTranslation,
-            (None, _) => Strategy::UnderscoreEscapingWithSuffixes,
-        };
         let Patterns { included, excluded } = self.resource_constant_labels.clone();
         let mut resource_labels = ResourceLabels { included, excluded };
-        let conversion = &self.resource_to_telemetry_conversion;
-        if conversion.enabled && resource_labels == ResourceLabels::default() {
-            resource_labels = ResourceLabels::all();
-            if conversion.exclude_service_attributes {
-                let service = ["service.name", "service.namespace", "service.instance.id"];
-                resource_labels.excluded = service.map(str::to_owned).into();
-            }
+        if resource_labels == ResourceLabels::default() {
+            resource_labels = self.resource_to_telemetry_conversion.labels();
         }
+        let strategy = strategy(self.translation_strategy, self.add_metric_suffixes);
         Settings {
             namer: Namer::new(strategy, &self.namespace),
             external_labels: self.external_labels.clone().into_iter().collect(),
@@ -338,6 +307,7 @@ impl RemoteWriteConfig {
             target_info: self.target_info.enabled,
             resource_labels,
             metadata: self.send_metadata,
+            presets: presets(&self.presets, &self.preset_settings),
         }
     }
 }
@@ -385,6 +355,7 @@ impl ComponentConfig for RemoteWriteConfig {
             let problems = dead_letter.problems().into_iter();
             problems.for_each(|(key, text)| at(&format!("dead_letter::{key}"), text));
         }
+        preset_problems(&self.presets).into_iter().for_each(|(key, text)| at(&key, text));
         if self.max_batch_size_bytes == 0 {
             at("max_batch_size_bytes", "max_batch_byte_size must be greater than 0".to_owned());
         }

@@ -79,7 +79,7 @@ pub(super) fn prepare(
     max_bytes: usize,
     now_ms: i64,
 ) -> Result<Prepared, String> {
-    let mut translated = Translated::default();
+    let mut translated = <Translated>::default();
     let mut lost = Lost::default();
     for part in &request.parts {
         if let Err(fault) = translator.translate(part, &mut translated) {

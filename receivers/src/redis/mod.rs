@@ -23,6 +23,7 @@ use streamgauge_component::{
 };
 
 use crate::scrape::poll::{Poller, limit};
+use crate::scrape::table::Table as _;
 pub use config::RedisConfig;
 pub use metrics::RedisMetrics;
 
@@ -39,6 +40,16 @@ pub static FACTORY: ReceiverFactory = ReceiverFactory {
     config: ConfigType::of::<RedisConfig>(),
     create: |create| Ok(Arc::new(RedisReceiver { config: create.config()?, poller: Poller::default() })),
 };
+
+/// The names of all metrics.
+pub fn metric_names() -> impl Iterator<Item = &'static str> {
+    RedisMetrics::metrics().map(|metric| metric.name)
+}
+
+/// The metrics that are collected only when they are asked for, by name.
+pub fn metrics_off_by_default() -> impl Iterator<Item = &'static str> {
+    RedisMetrics::metrics().filter(|metric| !metric.enabled).map(|metric| metric.name)
+}
 
 struct RedisReceiver {
     config: Arc<RedisConfig>,

@@ -27,6 +27,7 @@ use streamgauge_component::{
 };
 
 use crate::scrape::poll::{Poller, limit};
+use crate::scrape::table::Table as _;
 pub use config::StreamConfig;
 pub use metrics::StreamMetrics;
 
@@ -43,6 +44,11 @@ pub static FACTORY: ReceiverFactory = ReceiverFactory {
     config: ConfigType::of::<StreamConfig>(),
     create: |create| Ok(Arc::new(StreamReceiver { config: create.config()?, poller: Poller::default() })),
 };
+
+/// The names of all metrics.
+pub fn metric_names() -> impl Iterator<Item = &'static str> {
+    StreamMetrics::metrics().map(|metric| metric.name)
+}
 
 struct StreamReceiver {
     config: Arc<StreamConfig>,

@@ -1,29 +1,50 @@
-//! Data points as samples.
+//! Data points, as the forms that their metric takes: under its own name, and under those of presets.
 
 use streamgauge_pdata::Malformed;
 use streamgauge_pdata::view::{
     Attributes, Buckets, Data, ExponentialHistogramPoint, HistogramPoint, MetricView, NumberPoint,
-    SummaryPoint, Value,
+    SummaryPoint,
 };
 
-use super::{Dropped, Translated, Translator, kinds};
-use crate::labels::{Labels, Rank};
-use crate::native::{Exponential, NativeHistogram};
-use crate::text::float;
-use crate::write::{HistogramSample, Sample};
+use super::resource::ResourceTarget;
+use super::{Dropped, Translated, Translator, exemplars, kinds};
+use crate::classic::Classic;
+use crate::labels::Labels;
+use crate::native::Exponential;
+use crate::point::{Exemplar, Family, Histogram, Point, Sink, Value};
+use crate::preset::{Preset, Row, Whole};
+use crate::write::MetadataType;
 
 /// The points of one scope, with what their series have in common.
-pub(super) struct Points<'t, 'a> {
+pub(super) struct Points<'t, 'a, S> {
     translator: &'t Translator,
+    resource: Attributes<'a>,
+    target: &'t ResourceTarget,
     prefix: &'t Labels,
-    out: &'t mut Translated,
-    /// The labels of the point at hand, unfinished: each of its series finishes a copy.
-    point: Labels,
-    series: Labels,
-    attributes: Vec<(&'a str, Value<'a>)>,
-    name: String,
-    number: String,
+    out: &'t mut Translated<S>,
+    /// What the metric at hand becomes.
+    forms: Vec<Form<'t>>,
+    /// The labels of the form at hand.
+    labels: Labels,
+    attributes: Vec<(&'a str, streamgauge_pdata::view::Value<'a>)>,
+    exemplars: Vec<Exemplar>,
+    /// Numbers that presets' ratios are made of.
+    numbers: Vec<Number>,
     latest_ms: Option<i64>,
+}
+
+/// One of the ways in which a metric is shown.
+struct Form<'t> {
+    family: Family,
+    row: Option<(&'t Preset, &'static Row)>,
+}
+
+/// A number without attributes; `None` when its series ends.
+struct Number {
+    metric: &'static str,
+    value: Option<f64>,
+    time_ms: i64,
+    point: u32,
 }
 
 /// A point that has no series, and why.
@@ -35,19 +56,33 @@ impl From<Malformed> for NoSeries {
     }
 }
 
+impl From<Dropped> for NoSeries {
+    fn from(reason: Dropped) -> Self {
+        NoSeries(reason)
+    }
+}
+
 type Step = Result<(), NoSeries>;
 
-impl<'t, 'a> Points<'t, 'a> {
-    pub(super) fn new(translator: &'t Translator, prefix: &'t Labels, out: &'t mut Translated) -> Self {
+impl<'t, 'a, S: Sink> Points<'t, 'a, S> {
+    pub(super) fn new(
+        translator: &'t Translator,
+        resource: Attributes<'a>,
+        target: &'t ResourceTarget,
+        prefix: &'t Labels,
+        out: &'t mut Translated<S>,
+    ) -> Self {
         Self {
             translator,
+            resource,
+            target,
             prefix,
             out,
-            point: Labels::default(),
-            series: Labels::default(),
+            forms: Vec::new(),
+            labels: Labels::default(),
             attributes: Vec::new(),
-            name: String::new(),
-            number: String::new(),
+            exemplars: Vec::new(),
+            numbers: Vec::new(),
             latest_ms: None,
         }
     }
@@ -58,25 +93,12 @@ impl<'t, 'a> Points<'t, 'a> {
     }
 
     pub(super) fn metric(&mut self, metric: &MetricView<'a>) {
-        let settings = &self.translator.settings;
-        let named = kinds(&metric.data).and_then(|(kind, meta)| {
-            let name = settings.namer.metric(metric.name, metric.unit, kind);
-            name.map(|name| (name, meta)).ok_or(Dropped::Unsupported)
-        });
-        let refused = match named {
-            Ok((name, meta)) => {
-                if settings.metadata {
-                    self.out.describe(&name, metric, meta);
-                }
-                self.name = name;
-                None
-            }
-            Err(reason) => Some(reason),
-        };
+        let refused = self.shape(metric).err();
         match metric.data {
             Data::Empty => {}
             Data::Gauge(points) | Data::Sum { points, .. } => {
-                self.each(points, refused, Self::number);
+                let source = self.translator.ratio_source(metric.name);
+                self.each(points, refused, |to, point| to.number(source, point));
             }
             Data::Histogram { points, .. } => self.each(points, refused, Self::histogram),
             Data::ExponentialHistogram { points, .. } => self.each(points, refused, Self::exponential),
@@ -84,16 +106,46 @@ impl<'t, 'a> Points<'t, 'a> {
         }
     }
 
+    /// Finds the forms of a metric.
+    fn shape(&mut self, metric: &MetricView<'a>) -> Result<(), Dropped> {
+        self.forms.clear();
+        let (kind, meta) = kinds(&metric.data)?;
+        let family = |name, kind, unit: &str| Family {
+            name,
+            kind,
+            help: metric.description.to_owned(),
+            unit: crate::unit::metadata(unit),
+        };
+        let translator = self.translator;
+        for (preset, row) in translator.presets.rows(metric.name) {
+            let preset = &translator.presets.presets()[*preset];
+            let family = family(row.family(preset), row.kind, "");
+            self.forms.push(Form { family, row: Some((preset, row)) });
+        }
+        if !translator.presets.replaces(metric.name) {
+            let name = translator.settings.namer.metric(metric.name, metric.unit, kind);
+            match name {
+                Some(name) => self.forms.push(Form { family: family(name, meta, metric.unit), row: None }),
+                None if self.forms.is_empty() => return Err(Dropped::Unsupported),
+                None => {}
+            }
+        }
+        if translator.settings.metadata {
+            self.forms.iter().for_each(|form| self.out.describe(&form.family));
+        }
+        Ok(())
+    }
+
     fn each<P>(
         &mut self,
         points: impl Iterator<Item = Result<P, Malformed>>,
         refused: Option<Dropped>,
-        series: impl Fn(&mut Self, &P) -> Step,
+        take: impl Fn(&mut Self, &P) -> Step,
     ) {
         for point in points {
             let step = match (refused, point) {
                 (Some(reason), _) => Err(NoSeries(reason)),
-                (None, Ok(point)) => series(self, &point),
+                (None, Ok(point)) => take(self, &point),
                 (None, Err(fault)) => Err(fault.into()),
             };
             if let Err(NoSeries(reason)) = step {
@@ -103,116 +155,186 @@ impl<'t, 'a> Points<'t, 'a> {
         }
     }
 
-    /// The labels that all series of a point have.
+    /// Reads what all forms of a point need.
     fn open(&mut self, attributes: Attributes<'a>) -> Result<(), Malformed> {
-        self.point.clone_from(self.prefix);
-        self.translator.attributes(attributes, &mut self.attributes, "", &mut self.point)
-    }
-
-    /// The finished labels of one series: the name with its suffix, and one label more.
-    fn labels(&mut self, suffix: &str, extra: Option<(&str, f64)>) -> &Labels {
-        self.series.clone_from(&self.point);
-        let name = &self.name;
-        self.series.push_with(
-            Rank::Series,
-            |out| {
-                out.push_str("__name__");
-                true
-            },
-            |out| out.extend([name, suffix]),
-        );
-        if let Some((label, bound)) = extra {
-            self.number.clear();
-            float(&mut self.number, bound);
-            self.series.push(Rank::Series, label, &self.number);
+        self.attributes.clear();
+        self.exemplars.clear();
+        for attribute in attributes {
+            self.attributes.push(attribute?);
         }
-        self.series.finish();
-        &self.series
+        self.attributes.sort_by_key(|(key, _)| *key);
+        Ok(())
     }
 
-    fn sample(&mut self, suffix: &str, extra: Option<(&str, f64)>, time: u64, value: f64) {
-        self.labels(suffix, extra);
-        let timestamp_ms = millis(time);
-        self.latest_ms = self.latest_ms.max(Some(timestamp_ms));
-        let sample = Sample { timestamp_ms, value, point: self.out.points };
-        self.out.series.sample(&self.series, sample);
+    /// Gives every form of a point to the sink.
+    fn emit(&mut self, time: u64, ended: bool, value: Value<'_>) -> Step {
+        let time_ms = millis(time);
+        let Self { forms, labels, attributes, out, exemplars, .. } = self;
+        for Form { family, row } in forms.iter() {
+            let mut scaled = Classic::default();
+            let value = match row {
+                None => {
+                    labels.clone_from(self.prefix);
+                    self.translator.label_all("", attributes, labels)?;
+                    value
+                }
+                Some((preset, row)) => {
+                    if !preset.takes(row, attributes) {
+                        continue;
+                    }
+                    labels.clone_from(&self.target.preset);
+                    preset.common(self.resource, labels)?;
+                    row.labels(attributes, self.resource, labels)?;
+                    match changed(row, value, time_ms, ended, attributes, &mut scaled) {
+                        Some(value) => value,
+                        None => continue,
+                    }
+                }
+            };
+            self.latest_ms = self.latest_ms.max(Some(time_ms));
+            let number = out.points;
+            out.series.point(&Point { family, labels, time_ms, ended, value, exemplars, number })?;
+        }
+        Ok(())
     }
 
-    fn number(&mut self, point: &NumberPoint<'a>) -> Step {
-        let value = match (point.no_recorded_value(), point.value) {
-            (true, _) => crate::stale(),
-            (false, Some(value)) => measured(value.as_f64()),
+    fn number(&mut self, source: Option<&'static str>, point: &NumberPoint<'a>) -> Step {
+        let ended = point.no_recorded_value();
+        let value = match (ended, point.value) {
+            (_, Some(value)) => value.as_f64(),
+            (true, None) => 0.0,
             (false, None) => return Err(NoSeries(Dropped::Unsupported)),
         };
         self.open(point.attributes())?;
-        self.sample("", None, point.time, value);
-        Ok(())
+        if let (Some(metric), true) = (source, self.attributes.is_empty()) {
+            let value = (!ended).then_some(value);
+            let number = Number { metric, value, time_ms: millis(point.time), point: self.out.points };
+            self.numbers.push(number);
+        }
+        if S::EXEMPLARS {
+            exemplars::read(point.exemplars(), &mut self.exemplars)?;
+        }
+        self.emit(point.time, ended, Value::Number(value))
     }
 
     fn histogram(&mut self, point: &HistogramPoint<'a>) -> Step {
-        let bounds = point.explicit_bounds().collect::<Result<Vec<_>, _>>()?;
+        let mut bounds = point.explicit_bounds().collect::<Result<Vec<_>, _>>()?;
         let counts = point.bucket_counts().collect::<Result<Vec<_>, _>>()?;
+        let mut below = Vec::with_capacity(bounds.len());
+        let mut sum = 0_u64;
+        for at in 0..bounds.len() {
+            sum = sum.saturating_add(counts.get(at).copied().unwrap_or(0));
+            below.push(sum);
+        }
+        // A bound that is no number is what `+Inf` says anyway.
+        let finite = bounds.iter().position(|bound| !bound.is_finite()).unwrap_or(bounds.len());
+        bounds.truncate(finite);
         self.open(point.attributes())?;
-        let end = point.no_recorded_value();
-        let or_stale = |value: f64| if end { crate::stale() } else { measured(value) };
-        if let Some(sum) = point.sum.or(end.then_some(0.0)) {
-            self.sample("_sum", None, point.time, or_stale(sum));
+        if S::EXEMPLARS {
+            exemplars::read(point.exemplars(), &mut self.exemplars)?;
         }
-        self.sample("_count", None, point.time, or_stale(point.count as f64));
-        let mut below: u64 = 0;
-        for (at, bound) in bounds.iter().enumerate().filter(|(_, bound)| bound.is_finite()) {
-            below = below.saturating_add(counts.get(at).copied().unwrap_or(0));
-            self.sample("_bucket", Some(("le", *bound)), point.time, or_stale(below as f64));
-        }
-        self.sample("_bucket", Some(("le", f64::INFINITY)), point.time, or_stale(point.count as f64));
-        Ok(())
+        let histogram =
+            Histogram { count: point.count, sum: point.sum, bounds: &bounds, below: &below[..finite] };
+        self.emit(point.time, point.no_recorded_value(), Value::Histogram(histogram))
     }
 
     fn summary(&mut self, point: &SummaryPoint<'a>) -> Step {
         let quantiles = point.quantiles().collect::<Result<Vec<_>, _>>()?;
         self.open(point.attributes())?;
-        let end = point.no_recorded_value();
-        let or_stale = |value: f64| if end { crate::stale() } else { measured(value) };
-        self.sample("_sum", None, point.time, or_stale(point.sum));
-        self.sample("_count", None, point.time, or_stale(point.count as f64));
-        for (quantile, value) in quantiles {
-            self.sample("", Some(("quantile", quantile)), point.time, or_stale(value));
-        }
-        Ok(())
+        let value = Value::Summary { count: point.count, sum: point.sum, quantiles: &quantiles };
+        self.emit(point.time, point.no_recorded_value(), value)
     }
 
     fn exponential(&mut self, point: &ExponentialHistogramPoint<'a>) -> Step {
-        let timestamp_ms = millis(point.time);
-        let histogram = if point.no_recorded_value() {
-            NativeHistogram::stale(timestamp_ms)
-        } else {
-            let row = |buckets: Buckets<'a>| buckets.counts.collect::<Result<Vec<_>, _>>();
-            let (positive, negative) = (row(point.positive)?, row(point.negative)?);
-            let sum = point.sum.ok_or(NoSeries(Dropped::Unsupported))?;
-            NativeHistogram::from_exponential(&Exponential {
-                timestamp_ms,
-                count: point.count,
-                sum: measured(sum),
-                scale: point.scale,
-                zero_count: point.zero_count,
-                zero_threshold: point.zero_threshold,
-                positive: (point.positive.offset, &positive),
-                negative: (point.negative.offset, &negative),
-            })
-            .ok_or(NoSeries(Dropped::Unsupported))?
-        };
+        let row = |buckets: Buckets<'a>| buckets.counts.collect::<Result<Vec<_>, _>>();
+        let (positive, negative) = (row(point.positive)?, row(point.negative)?);
         self.open(point.attributes())?;
-        self.labels("", None);
-        self.latest_ms = self.latest_ms.max(Some(timestamp_ms));
-        let sample = HistogramSample { histogram, point: self.out.points };
-        self.out.series.histogram(&self.series, sample);
+        if S::EXEMPLARS {
+            exemplars::read(point.exemplars(), &mut self.exemplars)?;
+        }
+        let value = Exponential {
+            count: point.count,
+            sum: point.sum,
+            scale: point.scale,
+            zero_count: point.zero_count,
+            zero_threshold: point.zero_threshold,
+            positive: (point.positive.offset, &positive),
+            negative: (point.negative.offset, &negative),
+        };
+        self.emit(point.time, point.no_recorded_value(), Value::Exponential(value))
+    }
+
+    /// Adds what presets make of two metrics. To be called after the scope's last metric.
+    pub(super) fn finish(&mut self) -> Result<(), Malformed> {
+        if self.numbers.is_empty() {
+            return Ok(());
+        }
+        let number = |metric: &str| self.numbers.iter().rfind(|n| n.metric == metric);
+        for preset in self.translator.presets.presets() {
+            self.labels.clone_from(&self.target.preset);
+            preset.common(self.resource, &mut self.labels)?;
+            for ratio in preset.ratios() {
+                let (Some(part), Some(whole)) = (number(ratio.part), number(ratio.whole.metric())) else {
+                    continue;
+                };
+                let value = part.value.zip(whole.value).and_then(|(part, other)| {
+                    let whole = if let Whole::With(_) = ratio.whole { part + other } else { other };
+                    (whole > 0.0).then_some(part / whole * ratio.times)
+                });
+                let family = Family {
+                    name: preset.name(ratio.to),
+                    kind: MetadataType::Gauge,
+                    help: ratio.about.to_owned(),
+                    unit: String::new(),
+                };
+                if self.translator.settings.metadata {
+                    self.out.describe(&family);
+                }
+                let point = Point {
+                    family: &family,
+                    labels: &self.labels,
+                    time_ms: part.time_ms,
+                    ended: value.is_none(),
+                    value: Value::Number(value.unwrap_or(0.0)),
+                    exemplars: &[],
+                    number: part.point,
+                };
+                // The point itself has its series; a sink that has no room counts that by itself.
+                let _ = self.out.series.point(&point);
+            }
+        }
         Ok(())
     }
 }
 
-/// A measured value: a NaN must not look like the stale marker by accident.
-fn measured(value: f64) -> f64 {
-    if value.is_nan() { f64::NAN } else { value }
+/// A value as a row wants it; `None` when this point tells the row nothing.
+fn changed<'v>(
+    row: &Row,
+    value: Value<'v>,
+    time_ms: i64,
+    ended: bool,
+    attributes: &[(&str, streamgauge_pdata::view::Value<'_>)],
+    scaled: &'v mut Classic,
+) -> Option<Value<'v>> {
+    match value {
+        Value::Number(number) => row.value(number, time_ms, ended, attributes).map(Value::Number),
+        Value::Exponential(e) => {
+            *scaled = Classic::from_exponential(&e, row.factor());
+            let sum = e.sum.map(|sum| sum * row.factor());
+            Some(Value::Histogram(Histogram {
+                count: e.count,
+                sum,
+                bounds: &scaled.bounds,
+                below: &scaled.below,
+            }))
+        }
+        Value::Histogram(h) => {
+            scaled.bounds = h.bounds.iter().map(|bound| bound * row.factor()).collect();
+            let sum = h.sum.map(|sum| sum * row.factor());
+            Some(Value::Histogram(Histogram { sum, bounds: &scaled.bounds, ..h }))
+        }
+        Value::Summary { .. } => None,
+    }
 }
 
 fn millis(nanos: u64) -> i64 {

@@ -58,6 +58,8 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
 /// Labels that every series of a resource starts from.
 pub(super) struct ResourceTarget {
     pub labels: Labels,
+    /// The same for presets' series: those of servers that have no instance are told apart by their address.
+    pub preset: Labels,
     job: String,
     instance: String,
 }
@@ -84,7 +86,13 @@ impl Translator {
         for (key, value) in chosen {
             self.label("", key, &value, &mut labels)?;
         }
-        Ok(ResourceTarget { labels, job, instance })
+        let mut preset = labels.clone();
+        if instance.is_empty() {
+            let (address, port) = (text("server.address")?, text("server.port")?);
+            let address = if port.is_empty() { address } else { format!("{address}:{port}") };
+            preset.push(Rank::Target, "instance", &address);
+        }
+        Ok(ResourceTarget { labels, preset, job, instance })
     }
 
     fn target_labels(&self, job: &str, instance: &str, labels: &mut Labels) {
@@ -103,16 +111,18 @@ impl Translator {
         labels.push(Rank::Target, "otel_scope_name", scope.name);
         labels.push(Rank::Target, "otel_scope_version", scope.version);
         labels.push(Rank::Target, "otel_scope_schema_url", scope.schema_url);
-        self.attributes(scope.attributes(), &mut Vec::new(), "otel_scope_", labels)
+        let mut attributes = scope.attributes().collect::<Result<Vec<_>, _>>()?;
+        attributes.sort_by_key(|(key, _)| *key);
+        self.label_all("otel_scope_", &attributes, labels)
     }
 
     /// Remembers a target's facts; of several in one batch the latest stays, for a target has one `target_info`.
-    pub(super) fn target_info(
+    pub(super) fn target_info<S>(
         &self,
         attributes: Attributes<'_>,
         target: &ResourceTarget,
         timestamp_ms: i64,
-        out: &mut Translated,
+        out: &mut Translated<S>,
     ) -> Result<(), Malformed> {
         if target.job.is_empty() && target.instance.is_empty() {
             return Ok(());
@@ -128,13 +138,11 @@ impl Translator {
             return Ok(());
         }
         let mut labels = Labels::default();
-        labels.push(Rank::Series, "__name__", &self.target_info_name());
         self.target_labels(&target.job, &target.instance, &mut labels);
         facts.sort_by_key(|(key, _)| *key);
         for (key, value) in facts {
             self.label("", key, &value, &mut labels)?;
         }
-        labels.finish();
         let key = (target.job.clone(), target.instance.clone());
         let slot =
             out.targets.entry(key).or_insert_with(|| Target { labels: Labels::default(), timestamp_ms });
@@ -144,7 +152,7 @@ impl Translator {
         Ok(())
     }
 
-    fn target_info_name(&self) -> String {
+    pub(super) fn target_info_name(&self) -> String {
         let name = self.settings.namer.metric("target_info", "", crate::name::Kind::UpDownCounter);
         name.unwrap_or_else(|| "target_info".to_owned())
     }

@@ -15,12 +15,13 @@ fn settings() -> Settings {
         target_info: false,
         resource_labels: ResourceLabels::default(),
         metadata: false,
+        presets: Vec::new(),
     }
 }
 
 fn translate(settings: Settings, request: &[u8]) -> (Vec<String>, Translated) {
     let translator = Translator::new(settings);
-    let mut out = Translated::default();
+    let mut out = <Translated>::default();
     translator.translate(request, &mut out).unwrap();
     translator.finish(&mut out);
     let (series, _) = std::mem::take(&mut out.series).into_sorted();
@@ -191,7 +192,7 @@ fn target_info_carries_the_resources_facts_once_a_batch() {
         gauge.point(4 * MS).attribute("k", "2").int(2);
     });
     let translator = Translator::new(Settings { target_info: true, ..settings() });
-    let mut out = Translated::default();
+    let mut out = <Translated>::default();
     translator.translate(&bytes, &mut out).unwrap();
     translator.translate(&bytes, &mut out).unwrap();
     translator.finish(&mut out);
@@ -273,7 +274,7 @@ fn any_bytes_are_safe() {
         for value in [0, 1, 0x7f, 0xff, bytes[at] ^ 0x80, bytes[at].wrapping_add(1)] {
             let mut broken = bytes.to_vec();
             broken[at] = value;
-            let mut out = Translated::default();
+            let mut out = <Translated>::default();
             let _ = translator.translate(&broken, &mut out);
             translator.finish(&mut out);
             let _ = out.series.into_sorted();

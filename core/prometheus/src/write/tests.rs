@@ -28,16 +28,15 @@ fn a_message_reads_back_as_what_was_gathered() {
     set.sample(&b, sample(-5, -1.5));
     set.sample(&a, sample(1_700_000_000_001, crate::stale()));
     let point = Exponential {
-        timestamp_ms: 9,
         count: 40,
-        sum: 12.5,
+        sum: Some(12.5),
         scale: -2,
         zero_count: 0,
         zero_threshold: 0.25,
         positive: (3, &[10, 0, 0, 20, 5, 2]),
         negative: (-9, &[3]),
     };
-    let histogram = NativeHistogram::from_exponential(&point).unwrap();
+    let histogram = NativeHistogram::from_exponential(9, &point).unwrap();
     set.histogram(&b, HistogramSample { histogram, point: 0 });
     let mut writer = Writer::new(usize::MAX);
     for series in set.into_sorted().0 {

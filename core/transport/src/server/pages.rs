@@ -13,8 +13,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 
+use super::connection::Io;
 use super::{Address, Listener};
+use crate::tls::ServerTls;
 
 /// More connections than this wait.
 const CONNECTIONS: usize = 64;
@@ -35,8 +38,17 @@ impl Pages {
         F: Fn(Request<Incoming>) -> A + Send + Sync + 'static,
         A: Future<Output = Response<Full<Bytes>>> + Send + 'static,
     {
+        Pages::serve_tls(listener, None, answer)
+    }
+
+    /// Begins; with `tls`, clients must speak it.
+    pub fn serve_tls<F, A>(listener: Listener, tls: Option<Arc<ServerTls>>, answer: F) -> Self
+    where
+        F: Fn(Request<Incoming>) -> A + Send + Sync + 'static,
+        A: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+    {
         let address = listener.local_addr().clone();
-        Pages { address, task: tokio::spawn(accept(listener, Arc::new(answer))) }
+        Pages { address, task: tokio::spawn(accept(listener, tls, Arc::new(answer))) }
     }
 
     /// Where it listens.
@@ -57,7 +69,7 @@ impl Drop for Pages {
     }
 }
 
-async fn accept<F, A>(listener: Listener, answer: Arc<F>)
+async fn accept<F, A>(listener: Listener, tls: Option<Arc<ServerTls>>, answer: Arc<F>)
 where
     F: Fn(Request<Incoming>) -> A + Send + Sync + 'static,
     A: Future<Output = Response<Full<Bytes>>> + Send + 'static,
@@ -75,8 +87,19 @@ where
                 continue;
             }
         };
-        let answer = answer.clone();
+        let (answer, tls) = (answer.clone(), tls.clone());
         connections.spawn(async move {
+            let stream: Box<dyn Io> = match tls {
+                None => stream.boxed(),
+                Some(tls) => {
+                    let acceptor = TlsAcceptor::from(tls.get());
+                    match tokio::time::timeout(PATIENCE, acceptor.accept(stream.boxed())).await {
+                        Ok(Ok(stream)) => Box::new(stream),
+                        Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake failed"),
+                        Err(_) => return tracing::debug!("TLS handshake took too long"),
+                    }
+                }
+            };
             let service = service_fn(|request| {
                 let answer = answer(request);
                 async move { Ok::<_, Infallible>(answer.await) }
@@ -84,7 +107,7 @@ where
             let mut server = http1::Builder::new();
             server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
             // A client that breaks off is its own affair.
-            let _ = server.serve_connection(TokioIo::new(stream.boxed()), service).await;
+            let _ = server.serve_connection(TokioIo::new(stream), service).await;
             drop(slot);
         });
     }

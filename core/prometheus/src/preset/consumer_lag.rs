@@ -1,0 +1,10 @@
+//! The consumer-lag API's gauge.
+
+use super::From::Attribute;
+use super::{GAUGE, Label, Row, Table, label, row};
+
+pub(super) static TABLE: Table = Table { replaces: false, rows: ROWS, ratios: &[], labels: &[] };
+
+const GROUP: &[Label] = &[label("stream", Attribute("stream")), label("consumer_group", Attribute("group"))];
+
+static ROWS: &[Row] = &[row("redis.stream.group.lag", "consumer_lag", GAUGE, GROUP)];

@@ -1,0 +1,227 @@
+//! What is held of each series: its last value, until it ends or is not heard of any more.
+//!
+//! Families are shared with the snapshots that scrapes are written from; one that changes while a scrape reads it is
+//! copied, so neither waits for the other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use streamgauge_component::Reason;
+use streamgauge_prometheus::classic::Classic;
+use streamgauge_prometheus::exposition::label_text;
+use streamgauge_prometheus::point::{Exemplar, Histogram, Point, Sink, Value};
+use streamgauge_prometheus::translate::NO_POINT;
+use streamgauge_prometheus::write::MetadataType;
+use streamgauge_prometheus::{Dropped, Labels};
+
+/// Families by name: what a scrape is written from.
+pub(super) type Snapshot = BTreeMap<Arc<str>, Arc<Family>>;
+
+/// Metrics of one name.
+#[derive(Clone, Debug)]
+pub(super) struct Family {
+    pub kind: MetadataType,
+    pub help: String,
+    pub unit: String,
+    /// By their labels as they stand between the braces.
+    pub series: BTreeMap<Arc<str>, Held>,
+}
+
+/// The last point of a series.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    /// When it was taken, milliseconds since 1970; 0 when nobody said.
+    pub time_ms: i64,
+    /// When it came.
+    pub seen: Instant,
+    pub value: Last,
+    pub exemplars: Vec<Exemplar>,
+    /// The labels for a scraper that takes no UTF-8 names, where that makes a difference.
+    pub legacy: Option<Arc<str>>,
+}
+
+/// A point's value.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Last {
+    Number(f64),
+    Histogram { bounds: Arc<[f64]>, below: Arc<[u64]>, count: u64, sum: Option<f64> },
+    Summary { quantiles: Arc<[(f64, f64)]>, count: u64, sum: f64 },
+}
+
+/// Everything that is shown.
+#[derive(Debug)]
+pub(super) struct Store {
+    families: Snapshot,
+    series: usize,
+    max_series: usize,
+    expiration: Duration,
+    swept: Option<Instant>,
+}
+
+impl Store {
+    pub fn new(max_series: usize, expiration: Duration) -> Self {
+        Store { families: Snapshot::new(), series: 0, max_series, expiration, swept: None }
+    }
+
+    /// What there is now: one reference a family.
+    pub fn snapshot(&self) -> Snapshot {
+        self.families.clone()
+    }
+
+    pub fn series(&self) -> usize {
+        self.series
+    }
+
+    /// Takes a request's points.
+    pub fn intake(&mut self, now: Instant) -> Intake<'_> {
+        self.sweep(now);
+        Intake { store: self, now, lost: Vec::new(), last_lost: NO_POINT, labels: Labels::default() }
+    }
+
+    /// Forgets what has not been heard of for long. Looking through all series is done rarely; a scrape leaves out what
+    /// has expired since.
+    fn sweep(&mut self, now: Instant) {
+        let pause = (self.expiration / 4).min(Duration::from_secs(15));
+        if self.swept.is_some_and(|last| now.saturating_duration_since(last) < pause) {
+            return;
+        }
+        self.swept = Some(now);
+        let expired = |held: &Held| now.saturating_duration_since(held.seen) > self.expiration;
+        for family in self.families.values_mut() {
+            if family.series.values().any(expired) {
+                let family = Arc::make_mut(family);
+                let before = family.series.len();
+                family.series.retain(|_, held| !expired(held));
+                self.series -= before - family.series.len();
+            }
+        }
+        self.families.retain(|_, family| !family.series.is_empty());
+    }
+
+    /// Ends a series. Where a value of the same time has taken its place, that goes on.
+    fn end(&mut self, name: &str, labels: &str, time_ms: i64) {
+        let Some(family) = self.families.get_mut(name) else { return };
+        if family.series.get(labels).is_some_and(|held| held.time_ms < time_ms || time_ms == 0) {
+            let family = Arc::make_mut(family);
+            family.series.remove(labels);
+            self.series -= 1;
+            if family.series.is_empty() {
+                self.families.remove(name);
+            }
+        }
+    }
+
+    fn put(&mut self, point: &Point<'_>, labels: &Labels, now: Instant) -> Result<(), Reason> {
+        let kind = point.family.kind;
+        let text = label_text(labels, kind, false);
+        let name = point.family.name.as_str();
+        if point.ended {
+            self.end(name, &text, point.time_ms);
+            return Ok(());
+        }
+        let full = self.series >= self.max_series;
+        let family = match self.families.get_mut(name) {
+            // Prometheus would refuse the whole scrape for two types of one name.
+            Some(family) if family.kind != kind => return Err(Reason::Unsupported),
+            Some(family) => family,
+            None if full => return Err(Reason::CardinalityLimit),
+            None => {
+                let (help, unit) = (point.family.help.clone(), point.family.unit.clone());
+                let family = Family { kind, help, unit, series: BTreeMap::new() };
+                self.families.entry(name.into()).or_insert(Arc::new(family))
+            }
+        };
+        let Some(held) = family.series.get(text.as_str()) else {
+            if full {
+                return Err(Reason::CardinalityLimit);
+            }
+            let legacy = label_text(labels, kind, true);
+            let held = Held {
+                time_ms: point.time_ms,
+                seen: now,
+                value: Last::of(&point.value, None),
+                exemplars: point.exemplars.to_vec(),
+                legacy: (legacy != text).then(|| legacy.into()),
+            };
+            Arc::make_mut(family).series.insert(text.into(), held);
+            self.series += 1;
+            return Ok(());
+        };
+        if point.time_ms != 0 && point.time_ms < held.time_ms {
+            return Err(Reason::OutOfOrder);
+        }
+        let value = Last::of(&point.value, Some(&held.value));
+        let twin = point.time_ms != 0 && point.time_ms == held.time_ms && !value.same(&held.value);
+        if let Some(held) = Arc::make_mut(family).series.get_mut(text.as_str()) {
+            (held.time_ms, held.seen, held.value) = (point.time_ms, now, value);
+            if !point.exemplars.is_empty() {
+                held.exemplars = point.exemplars.to_vec();
+            }
+        }
+        if twin { Err(Reason::Duplicate) } else { Ok(()) }
+    }
+}
+
+impl Last {
+    /// A value to keep; what does not change from point to point is shared with the one before.
+    fn of(value: &Value<'_>, before: Option<&Last>) -> Last {
+        let histogram = |h: Histogram<'_>| {
+            let bounds = match before {
+                Some(Last::Histogram { bounds, .. }) if **bounds == *h.bounds => bounds.clone(),
+                _ => h.bounds.into(),
+            };
+            Last::Histogram { bounds, below: h.below.into(), count: h.count, sum: h.sum }
+        };
+        match value {
+            Value::Number(value) => Last::Number(*value),
+            Value::Histogram(h) => histogram(*h),
+            Value::Exponential(e) => {
+                let Classic { bounds, below } = Classic::from_exponential(e, 1.0);
+                histogram(Histogram { count: e.count, sum: e.sum, bounds: &bounds, below: &below })
+            }
+            Value::Summary { count, sum, quantiles } => {
+                Last::Summary { quantiles: (*quantiles).into(), count: *count, sum: *sum }
+            }
+        }
+    }
+
+    /// Equal, and a number that is none like itself.
+    fn same(&self, other: &Last) -> bool {
+        match (self, other) {
+            (Last::Number(a), Last::Number(b)) => a.to_bits() == b.to_bits(),
+            (a, b) => a == b,
+        }
+    }
+}
+
+/// Puts points into the store and counts those that it has no place for.
+pub(super) struct Intake<'a> {
+    store: &'a mut Store,
+    now: Instant,
+    /// Data points that are not shown, by reason.
+    pub lost: Vec<(Reason, u64)>,
+    /// A point with several series is lost once.
+    last_lost: u32,
+    labels: Labels,
+}
+
+impl Sink for Intake<'_> {
+    const EXEMPLARS: bool = true;
+
+    fn point(&mut self, point: &Point<'_>) -> Result<(), Dropped> {
+        self.labels.clone_from(point.labels);
+        self.labels.finish();
+        if let Err(reason) = self.store.put(point, &self.labels, self.now)
+            && point.number != NO_POINT
+            && self.last_lost != point.number
+        {
+            self.last_lost = point.number;
+            match self.lost.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, count)) => *count += 1,
+                None => self.lost.push((reason, 1)),
+            }
+        }
+        Ok(())
+    }
+}
