@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{components, demo, health, print_config, queue, run, validate};
+use crate::{components, demo, health, import, print_config, queue, run, validate};
 
 /// Exit codes, the same for every command.
 pub(crate) mod exit {
@@ -37,6 +37,8 @@ enum Command {
     /// Print the configuration that all sources make together.
     #[command(alias = "print-initial-config")]
     PrintConfig(print_config::PrintConfigArgs),
+    /// Print other programs' settings as a configuration.
+    Import(import::ImportArgs),
     /// Ask a running collector's health check.
     Health(health::HealthArgs),
     /// Look at the queues on the disk, send them again, empty them.
@@ -68,6 +70,7 @@ pub fn main() -> ExitCode {
         Some(Command::Validate(args)) => validate::validate(&args),
         Some(Command::Components(args)) => components::components(&args),
         Some(Command::PrintConfig(args)) => print_config::print_config(&args),
+        Some(Command::Import(args)) => import::import(&args),
         Some(Command::Health(args)) => health::health(&args),
         Some(Command::Queue(args)) => queue::queue(&args),
         Some(Command::Demo(args)) => demo::demo(&args),

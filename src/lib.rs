@@ -13,6 +13,7 @@ mod durability;
 mod first_screen;
 mod health;
 mod human;
+mod import;
 mod print_config;
 mod queue;
 pub mod reference;

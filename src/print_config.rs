@@ -7,7 +7,7 @@ use streamgauge_config::{Component, Kind, redact};
 use crate::catalogue;
 use crate::cli::{ConfigArgs, Failure, exit, print};
 use crate::configuration::{self, Configuration};
-use crate::run::BUILT_IN;
+use crate::run::built_in;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PrintConfigArgs {
@@ -40,13 +40,13 @@ pub(crate) enum Format {
 pub(crate) fn print_config(args: &PrintConfigArgs) -> Result<(), Failure> {
     let mut value = if args.validate {
         let configuration =
-            configuration::load(&args.config, Some(BUILT_IN)).map_err(|d| configuration::failure(&d))?;
+            configuration::load(&args.config, Some(&built_in())).map_err(|d| configuration::failure(&d))?;
         match args.mode {
             Mode::Redacted => effective(&configuration),
             Mode::Unredacted => configuration.tree.to_json(),
         }
     } else {
-        let loaded = configuration::retrieve(&args.config, Some(BUILT_IN));
+        let loaded = configuration::retrieve(&args.config, Some(&built_in()));
         match loaded.tree {
             Some(tree) => tree.to_json(),
             None => return Err(configuration::failure(&loaded.diagnostics)),

@@ -13,11 +13,16 @@ use crate::cli::{self, ConfigArgs, Failure};
 use crate::collector::Collector;
 use crate::configuration::{self, Configuration};
 use crate::watch::Watch;
-use crate::{control, first_screen};
+use crate::{control, first_screen, import};
 
-/// What runs without a `--config`.
-pub(crate) const BUILT_IN: &str = include_str!("builtin.yaml");
+/// What runs without a `--config` when nothing else says what to do.
+const BUILT_IN: &str = include_str!("builtin.yaml");
 const DEFAULT_REDIS: &str = "127.0.0.1:6379";
+
+/// What runs without a `--config`: what redis_exporter's variables ask for, if there are any.
+pub(crate) fn built_in() -> String {
+    import::from_environment().unwrap_or_else(|| BUILT_IN.to_owned())
+}
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct RunArgs {
@@ -27,9 +32,10 @@ pub(crate) struct RunArgs {
 
 /// Runs until a signal ends it.
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
-    let first = args.config.config.is_empty();
+    let imported = args.config.config.is_empty() && import::from_environment().is_some();
+    let first = args.config.config.is_empty() && !imported;
     let configuration =
-        configuration::load(&args.config, Some(BUILT_IN)).map_err(|d| configuration::failure(&d))?;
+        configuration::load(&args.config, Some(&built_in())).map_err(|d| configuration::failure(&d))?;
     configuration::warn(&configuration.warnings);
     let runtime = runtime().map_err(Failure::runtime)?;
     if first {
@@ -39,6 +45,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let logs = Logs::install().map_err(Failure::runtime)?;
     logs.apply(&configuration.telemetry.logs).map_err(Failure::runtime)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "Starting streamgauge...");
+    if imported {
+        tracing::info!(
+            "redis_exporter's variables are the configuration: see streamgauge import redis-exporter"
+        );
+    }
     runtime.block_on(collect(configuration, &args.config, &logs))
 }
 
@@ -65,7 +76,7 @@ async fn collect(configuration: Configuration, args: &ConfigArgs, logs: &Logs) -
     host.set_control(Arc::new(control::Process { registry: host.registry().clone(), requests }));
     let mut files = Watch::new(&args.config);
     let mut collector = Collector::start(configuration, host, logs).await.map_err(Failure::runtime)?;
-    let load = || configuration::load(args, Some(BUILT_IN));
+    let load = || configuration::load(args, Some(&built_in()));
     let fallen = loop {
         let watching = collector.settings().reload.watch;
         let (trigger, answer): (_, Option<control::Request>) = tokio::select! {

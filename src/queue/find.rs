@@ -10,7 +10,7 @@ use super::PlaceArgs;
 use super::api::Api;
 use crate::cli::Failure;
 use crate::configuration::{self, Configuration};
-use crate::run::BUILT_IN;
+use crate::run::built_in;
 
 /// Logs that are sending queues have names that begin so.
 const QUEUES: &str = "exporter/";
@@ -49,7 +49,7 @@ impl Places {
         if let Some(directory) = &args.directory {
             return Ok(Places { configuration: None, directories: vec![directory.clone()], api: None });
         }
-        let loaded = configuration::load(&args.config, Some(BUILT_IN));
+        let loaded = configuration::load(&args.config, Some(&built_in()));
         let configuration = loaded.map_err(|found| configuration::failure(&found))?;
         let mut directories = Vec::new();
         for storage in configuration.config.extensions.iter().filter(|e| e.type_name == "file_storage") {

@@ -21,5 +21,6 @@ mod own_lag;
 mod poison;
 mod queue;
 mod ready_configs;
+mod redis_exporter;
 mod reload;
 mod support;

@@ -1,0 +1,176 @@
+//! In the place of redis_exporter: its variables in, its metrics out, read by a real Prometheus.
+
+use std::collections::BTreeSet;
+
+use streamgauge_harness::{Collector, Prometheus, Redis, free_port, http, poll_until};
+
+use crate::support::{SOON, binary};
+
+/// A collector that was told nothing but redis_exporter's variables.
+struct Exporter {
+    _collector: Collector,
+    target: String,
+}
+
+impl Exporter {
+    #[track_caller]
+    fn start(redis: &Redis, more: &[(&str, &str)]) -> Exporter {
+        let target = format!("127.0.0.1:{}", free_port());
+        let addr = redis.addr();
+        let own = [("REDIS_ADDR", addr.as_str()), ("REDIS_EXPORTER_WEB_LISTEN_ADDRESS", &target)];
+        let builder =
+            own.iter().chain(more).fold(binary(), |builder, (name, value)| builder.env(name, value));
+        let mut collector = builder.start();
+        collector.wait_for_ok(&format!("http://{target}/metrics"), SOON);
+        Exporter { _collector: collector, target }
+    }
+}
+
+fn prometheus(exporters: &[&Exporter]) -> Prometheus {
+    let targets: Vec<_> = exporters.iter().map(|exporter| format!("'{}'", exporter.target)).collect();
+    let config = format!(
+        "global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}
+scrape_configs: [{{job_name: redis, static_configs: [{{targets: [{}]}}]}}]
+",
+        targets.join(", ")
+    );
+    Prometheus::builder().config(&config).start()
+}
+
+/// Each metric that Grafana's dashboard 763, redis-mixin and the community's alert rules ask for.
+const ASKED: &[&str] = &[
+    // 763
+    "redis_uptime_in_seconds",
+    "redis_connected_clients",
+    "redis_memory_used_bytes",
+    "redis_memory_max_bytes",
+    "redis_commands_total",
+    "redis_keyspace_hits_total",
+    "redis_keyspace_misses_total",
+    "redis_net_input_bytes_total",
+    "redis_net_output_bytes_total",
+    "redis_db_keys",
+    "redis_db_keys_expiring",
+    "redis_expired_keys_total",
+    "redis_evicted_keys_total",
+    "redis_blocked_clients",
+    "redis_commands_duration_seconds_total",
+    // redis-mixin
+    "redis_up",
+    "redis_memory_used_rss_bytes",
+    "redis_connected_slaves",
+    "redis_master_last_io_seconds_ago",
+    "redis_total_system_memory_bytes",
+    "redis_cluster_slots_fail",
+    "redis_cluster_slots_pfail",
+    "redis_cluster_state",
+    // awesome-prometheus-alerts
+    "redis_instance_info",
+    "redis_master_link_up",
+    "redis_config_maxclients",
+    "redis_rejected_connections_total",
+    "redis_rdb_last_save_timestamp_seconds",
+];
+
+/// Those of them that have no data yet, and why. It may only get shorter.
+const MISSING: &[(&str, &str)] = &[
+    ("redis_master_last_io_seconds_ago", "the receiver does not read INFO's master_last_io_seconds_ago yet"),
+    ("redis_master_link_up", "the receiver does not read INFO's master_link_status yet"),
+    ("redis_total_system_memory_bytes", "the receiver does not read INFO's total_system_memory yet"),
+    ("redis_config_maxclients", "the receiver does not read INFO's maxclients yet"),
+    ("redis_rdb_last_save_timestamp_seconds", "the receiver does not read INFO's rdb_last_save_time yet"),
+];
+
+#[test]
+fn every_metric_that_known_dashboards_and_alerts_ask_for_has_data() {
+    let primary = Redis::builder().config("maxmemory 100mb").start();
+    primary.run::<()>("SET k v EX 1000");
+    let replica = Redis::builder().config(&format!("replicaof 127.0.0.1 {}", primary.port())).start();
+    let node = Redis::builder()
+        .config("cluster-enabled yes")
+        .config(&format!("cluster-port {}", free_port()))
+        .start();
+    node.run::<()>("CLUSTER ADDSLOTSRANGE 0 16383");
+    let exporters = [&primary, &replica, &node].map(|redis| Exporter::start(redis, &[]));
+    let prometheus = prometheus(&exporters.each_ref());
+    let missing: BTreeSet<_> = MISSING.iter().map(|(name, _)| *name).collect();
+    for name in ASKED.iter().filter(|name| !missing.contains(*name)) {
+        prometheus.wait_for(name, SOON);
+    }
+    for (name, why) in MISSING {
+        assert!(prometheus.query(name).is_empty(), "{name} has data: it is no longer true that {why}");
+    }
+    for (query, expected) in [
+        (r#"count(redis_instance_info{role="master"})"#, 2.0),
+        (r#"count(redis_instance_info{role="slave"})"#, 1.0),
+        (r#"sum(redis_commands_total{cmd="set"}) > bool 0"#, 1.0),
+        (r#"max(redis_db_keys_expiring{db="db0"})"#, 1.0),
+        ("max(redis_memory_max_bytes)", 104_857_600.0),
+        ("max(redis_connected_slaves)", 1.0),
+        ("redis_cluster_state", 1.0),
+        ("count(redis_up == 1)", 3.0),
+    ] {
+        poll_until(query, SOON, || (prometheus.value(query) == Some(expected)).then_some(()));
+    }
+}
+
+#[test]
+fn the_variables_alone_serve_the_streams_and_groups_that_they_name() {
+    let redis = Redis::start();
+    redis.fill("orders", 50);
+    redis.fill("other", 1);
+    for (group, read) in [("postgres-sync", 20), ("surreal-sync", 41), ("unasked", 1)] {
+        redis.run::<()>(&format!("XGROUP CREATE orders {group} 0"));
+        redis.run::<redis::Value>(&format!("XREADGROUP GROUP {group} w COUNT {read} STREAMS orders >"));
+    }
+    let exporter = Exporter::start(
+        &redis,
+        &[
+            ("REDIS_EXPORTER_CHECK_STREAMS", "ord*"),
+            ("REDIS_EXPORTER_CHECK_STREAM_GROUPS", "postgres-sync,surreal-sync"),
+        ],
+    );
+    let prometheus = prometheus(&[&exporter]);
+    let instance = format!(r#"instance="{}",job="redis""#, exporter.target);
+    let group = |group| format!(r#"{{db="db0",stream="orders",group="{group}",{instance}}}"#);
+    let (writer, other) = (group("postgres-sync"), group("surreal-sync"));
+    prometheus.wait_for("redis_stream_group_lag", SOON);
+    for (query, expected) in [
+        (format!(r#"redis_stream_length{{db="db0",stream="orders",{instance}}}"#), 50.0),
+        (format!(r#"redis_stream_groups{{db="db0",stream="orders",{instance}}}"#), 3.0),
+        (format!("redis_stream_group_consumers{writer}"), 1.0),
+        (format!("redis_stream_groups_consumers{writer}"), 1.0),
+        (format!("redis_stream_group_lag{writer}"), 30.0),
+        (format!("redis_stream_group_lag{other}"), 9.0),
+        (format!("redis_stream_group_lag_known{other}"), 1.0),
+        (format!("redis_stream_group_messages_pending{other}"), 41.0),
+        (format!("redis_stream_group_entries_read{writer}"), 20.0),
+        ("count(redis_stream_group_lag)".to_owned(), 2.0),
+        ("count(redis_stream_length)".to_owned(), 1.0),
+        (format!("redis_memory_max_bytes{{{instance}}}"), 0.0),
+        // Prometheus adds these two; nothing of ours is in their way.
+        ("count({exported_instance!=\"\"}) or vector(0)".to_owned(), 0.0),
+    ] {
+        poll_until(&query, SOON, || (prometheus.value(&query) == Some(expected)).then_some(()));
+    }
+    for name in ["redis_memory_used_bytes", "redis_connected_clients", "redis_commands_processed_total"] {
+        prometheus.wait_for(name, SOON);
+    }
+    let answer = http::get(&format!("http://{}/metrics", exporter.target)).unwrap();
+    assert!(answer.text().contains("# TYPE redis_commands_processed_total counter\n"));
+}
+
+#[test]
+fn a_lag_that_the_server_cannot_tell_is_not_zero() {
+    let redis = Redis::start();
+    redis.fill("orders", 10);
+    let entries: redis::streams::StreamRangeReply = redis.run("XRANGE orders - + COUNT 5");
+    redis.run::<()>(&format!("XGROUP CREATE orders middle {}", entries.ids[4].id));
+    let exporter = Exporter::start(&redis, &[("REDIS_EXPORTER_CHECK_SINGLE_STREAMS", "db0=orders")]);
+    let prometheus = prometheus(&[&exporter]);
+    prometheus.wait_for("redis_stream_group_lag_known", SOON);
+    let lag = prometheus.query("redis_stream_group_lag");
+    let known = prometheus.value("redis_stream_group_lag_known");
+    assert_eq!(known, Some(f64::from(u8::from(!lag.is_empty()))), "{lag:?}");
+    assert!(lag.iter().all(|sample| sample.value > 0.0), "{lag:?}");
+}
