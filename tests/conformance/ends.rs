@@ -31,8 +31,10 @@ pub fn section(entry: &Entry, peer: &str) -> AnyConfig {
         let section = serde_json::json!({"directory": directory, "create_directory": true});
         return read(entry, &section.to_string());
     }
+    if (entry.kind, entry.about.name) == (Section::Exporter, "prometheus") {
+        return read(entry, "endpoint: '127.0.0.1:0'");
+    }
     let endpoint = match entry.kind {
-        Section::Exporter if entry.about.name == "prometheus" => "127.0.0.1:0", // it listens
         Section::Exporter => peer,
         Section::Receiver => "127.0.0.1:1",
         _ => "127.0.0.1:0",
