@@ -1,13 +1,18 @@
 //! The collector in this process: started by a configuration, changed by the next, stopped.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use streamgauge_component::{Host, InstrumentKind, LastReload, Registry, Reloaded};
-use streamgauge_config::{Section, Style, render};
-use streamgauge_engine::{Changes, Ledger, Running, ServiceSettings};
+use streamgauge_config::{Config, Section, Style, render};
+use streamgauge_engine::{Books, Changes, Ledger, Running, ServiceSettings};
 use streamgauge_telemetry::{Logs, Telemetry, TelemetryConfig};
 
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
 use crate::configuration::Configuration;
+use crate::control::stamp;
 
 /// What runs, and by which settings of `service`.
 pub(crate) struct Collector {
@@ -19,16 +24,26 @@ pub(crate) struct Collector {
     settings: ServiceSettings,
     host: Host,
     logs: Logs,
+    books: Arc<Books>,
+    /// Reads and writes them, until the other is dropped.
+    keeping: (JoinHandle<()>, oneshot::Sender<()>),
 }
 
 /// Why something could not be started, in words for people.
 pub(crate) type Why = String;
 
 impl Collector {
-    pub(crate) async fn start(configuration: Configuration, host: Host, logs: &Logs) -> Result<Self, Why> {
+    pub(crate) async fn start(
+        configuration: Configuration,
+        host: Host,
+        logs: &Logs,
+        books: Arc<Books>,
+    ) -> Result<Self, Why> {
         let Configuration { config, plan, telemetry: telemetry_config, .. } = configuration;
         let telemetry = Telemetry::start(&telemetry_config, &host, logs).await.map_err(|e| e.to_string())?;
         telemetry.trace().map_err(|e| e.to_string())?;
+        let (end, ended) = oneshot::channel();
+        let keeping = (tokio::spawn(books.clone().keep(host.clone(), ended)), end);
         let running = Running::start(&plan, host.clone()).await.map_err(|e| e.to_string())?;
         Ok(Collector {
             running,
@@ -38,6 +53,8 @@ impl Collector {
             settings: plan.settings().clone(),
             host,
             logs: logs.clone(),
+            books,
+            keeping,
         })
     }
 
@@ -78,6 +95,7 @@ impl Collector {
     async fn follow(&mut self, next: Configuration) -> Result<Changes, Vec<Why>> {
         let Configuration { config, plan, telemetry: telemetry_config, warnings, .. } = next;
         crate::configuration::warn(&warnings);
+        let storage = storage(&config);
         let section = config.service.telemetry;
         let telemetry = if section == self.telemetry_section {
             None
@@ -103,6 +121,7 @@ impl Collector {
             }
         };
         self.settings = plan.settings().clone();
+        self.books.set_storage(storage);
         if let Some(telemetry) = telemetry {
             if let Err(error) = telemetry.trace() {
                 tracing::warn!(%error, "no spans of our own");
@@ -125,20 +144,33 @@ impl Collector {
     pub(crate) async fn stop(self, skip: impl Future<Output = ()>) {
         let registry = self.running.registry().clone();
         let before = lost(&registry);
+        let (keeping, end) = self.keeping;
+        drop(end);
+        let _ = keeping.await; // a panic was told already
+        let last_write = self.books.last_write(&self.host);
         self.running.stop_until(self.settings.shutdown_timeout, skip).await;
         let lost = lost(&registry) - before;
         if lost > 0 {
             let what = "lost at the stop: not delivered in time, and their clients had their answer";
             tracing::error!(items = lost, "{what}; a queue with a storage keeps such items");
         }
-        account(&registry);
+        account(&self.books.ledger());
+        self.books.close(last_write).await;
         self.telemetry.shutdown().await;
     }
 }
 
+/// The extension that stores the ledger: the first that stores anything.
+pub(crate) fn storage(config: &Config) -> Option<String> {
+    let stores = |id: &&streamgauge_config::ComponentId| {
+        config.extensions.get(id).is_some_and(|extension| extension.type_name == "file_storage")
+    };
+    config.service.extensions.iter().find(stores).map(ToString::to_string)
+}
+
 /// Items that came back to a door whose client had its answer already: nobody sends them again.
 fn lost(registry: &Registry) -> u64 {
-    let came_back = |i: &&std::sync::Arc<streamgauge_component::Instrument>| {
+    let came_back = |i: &&Arc<streamgauge_component::Instrument>| {
         let answer = i.attributes.iter().find(|(name, _)| *name == "answer");
         i.name == "streamgauge.receiver.came_back.items" && answer.is_some_and(|(_, value)| value == "none")
     };
@@ -146,13 +178,17 @@ fn lost(registry: &Registry) -> u64 {
 }
 
 /// The ledger in the log: in one line when all is well, else with its table.
-fn account(registry: &Registry) {
-    let ledger = Ledger::read(registry);
+fn account(ledger: &Ledger) {
     let summary = ledger.summary();
+    let since = ledger.since.map(|since| {
+        let (runs, s) = (ledger.runs, if ledger.runs == 1 { "" } else { "s" });
+        format!(" since {}, {runs} run{s}", stamp(since))
+    });
+    let since = since.unwrap_or_default();
     if summary.dropped + summary.returned + summary.held == 0 {
-        tracing::info!("Ledger: {summary}");
+        tracing::info!("Ledger{since}: {summary}");
     } else {
-        tracing::warn!("Ledger: {summary}\n{ledger}");
+        tracing::warn!("Ledger{since}: {summary}\n{ledger}");
     }
 }
 

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use clap::Args;
 use streamgauge_component::{Clock, Host};
+use streamgauge_engine::Books;
 use streamgauge_telemetry::Logs;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::cli::{self, ConfigArgs, Failure};
-use crate::collector::Collector;
+use crate::collector::{Collector, storage};
 use crate::configuration::{self, Configuration};
 use crate::watch::Watch;
 use crate::{control, first_screen, import};
@@ -73,9 +74,10 @@ async fn collect(configuration: Configuration, args: &ConfigArgs, logs: &Logs) -
     let mut signals = Signals::new().map_err(Failure::runtime)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(Failure::runtime)?;
     let (requests, mut asked) = mpsc::channel(1);
-    host.set_control(Arc::new(control::Process { registry: host.registry().clone(), requests }));
+    let books = Books::new(host.registry().clone(), storage(&configuration.config));
+    host.set_control(Arc::new(control::Process { books: books.clone(), requests }));
     let mut files = Watch::new(&args.config);
-    let mut collector = Collector::start(configuration, host, logs).await.map_err(Failure::runtime)?;
+    let mut collector = Collector::start(configuration, host, logs, books).await.map_err(Failure::runtime)?;
     let load = || configuration::load(args, Some(&built_in()));
     let fallen = loop {
         let watching = collector.settings().reload.watch;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
-use streamgauge_component::restored;
 use streamgauge_component::storage::snapshot::Holder;
 use streamgauge_component::storage::{Settings, Storage, StorageError};
+use streamgauge_component::{Reason, restored};
+use streamgauge_engine::Saved;
 
 use super::PlaceArgs;
 use super::find::{Places, Queue};
@@ -91,7 +92,7 @@ fn confirm(args: &PurgeArgs, look: &Look) -> Result<(), Failure> {
 /// Of a stopped collector, under the directory's lock.
 async fn drop_all(queue: &Queue) -> Result<Value, Failure> {
     let failed = |error: StorageError| Failure::runtime(error);
-    let (_storage, log) = open(queue).await.map_err(failed)?;
+    let (storage, log) = open(queue).await.map_err(failed)?;
     let (mut records, mut items, mut bytes) = (0, 0, 0);
     let mut reader = log.reader();
     while let Some(record) = reader.try_next().await.map_err(failed)? {
@@ -102,7 +103,19 @@ async fn drop_all(queue: &Queue) -> Result<Value, Failure> {
         }
     }
     log.close().await;
+    amend(&storage, queue, items, Some(Reason::Purged)).await;
     Ok(json!({"records": records, "items": items, "bytes": bytes, "under_way": 0}))
+}
+
+/// The ledger that the collector goes on with has these items in the queue no more.
+pub(super) async fn amend(storage: &Storage, queue: &Queue, items: u64, dropped: Option<Reason>) {
+    let cell = storage.cell(Saved::CELL);
+    let Ok(Some(stored)) = cell.read().await else { return };
+    if let Ok(amended) = Saved::amended(&stored, &queue.name(), items, dropped)
+        && let Err(error) = cell.write(amended).await
+    {
+        let _ = writeln!(std::io::stderr(), "the stored ledger still has what is gone: {error}");
+    }
 }
 
 /// A stopped collector's queue, as if this were the collector.

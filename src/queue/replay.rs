@@ -14,7 +14,7 @@ use streamgauge_component::{Context, Request, restored};
 use super::PlaceArgs;
 use super::find::{Places, Queue};
 use super::letters::LetterFile;
-use super::purge::open;
+use super::purge::{amend, open};
 use super::target::{Sent, Target};
 use crate::cli::{Failure, print};
 use crate::{catalogue, human, run};
@@ -124,7 +124,7 @@ async fn queue(queue: &Queue, targets: &mut Targets, tally: &mut Tally) -> Resul
         )));
     }
     let target = targets.of(Some(&queue.exporter)).await?;
-    let (_storage, log) = open(queue).await.map_err(Failure::runtime)?;
+    let (storage, log) = open(queue).await.map_err(Failure::runtime)?;
     let all = log.stats().records;
     let mut reader = log.reader();
     let mut result = Ok(());
@@ -152,6 +152,7 @@ async fn queue(queue: &Queue, targets: &mut Targets, tally: &mut Tally) -> Resul
         tally.show(|| format!("of {all}"));
     }
     log.close().await;
+    amend(&storage, queue, tally.acknowledged.1, None).await;
     result
 }
 

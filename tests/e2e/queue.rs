@@ -12,15 +12,15 @@ use tempfile::TempDir;
 use crate::support::{SOON, binary, logs};
 
 /// A configuration with a queue on the disk, and where it is.
-struct Rig {
-    dir: TempDir,
-    sink: OtlpSink,
+pub struct Rig {
+    pub dir: TempDir,
+    pub sink: OtlpSink,
     port: u16,
-    api: Option<u16>,
+    pub api: Option<u16>,
 }
 
 impl Rig {
-    fn new(api: bool) -> Rig {
+    pub fn new(api: bool) -> Rig {
         let (dir, sink) = (tempfile::tempdir().unwrap(), OtlpSink::http());
         sink.always(Reply::Status { code: 503, retry_after: None });
         let rig = Rig { dir, sink, port: free_port(), api: api.then(free_port) };
@@ -32,7 +32,7 @@ impl Rig {
         self.dir.path().join("collector.yaml").display().to_string()
     }
 
-    fn storage(&self) -> String {
+    pub fn storage(&self) -> String {
         self.dir.path().join("storage").display().to_string()
     }
 
@@ -71,13 +71,13 @@ extensions:
         )
     }
 
-    fn start(&self) -> Collector {
+    pub fn start(&self) -> Collector {
         let mut collector = binary().config_file(self.config()).start();
         collector.wait_for_log("Everything is ready", SOON);
         collector
     }
 
-    fn send(&self, text: &str) {
+    pub fn send(&self, text: &str) {
         let headers = [("content-type", "application/x-protobuf"), ("x-secret", "hunter2")];
         let url = format!("http://127.0.0.1:{}/v1/logs", self.port);
         let answer = http::request("POST", &url, &headers, &logs(&[text, "more"]).encode_to_vec()).unwrap();
@@ -93,19 +93,19 @@ extensions:
     }
 
     /// `streamgauge queue ARGS --config ...`
-    fn queue(&self, args: &[&str]) -> Output {
+    pub fn queue(&self, args: &[&str]) -> Output {
         queue(&[args, &["--config", &self.config()]].concat())
     }
 
     #[track_caller]
-    fn json(&self, args: &[&str]) -> Value {
+    pub fn json(&self, args: &[&str]) -> Value {
         let output = self.queue(&[args, &["--json"]].concat());
         let (out, err) = said(&output);
         assert!(output.status.success(), "{out}\n{err}");
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
     }
 
-    fn received(&self) -> usize {
+    pub fn received(&self) -> usize {
         self.sink.log_records().len()
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use streamgauge_pdata::Signal;
 
+use crate::earlier::Earlier;
 use crate::outcome::Reason;
 use crate::processor::Tally;
 use crate::status::Kind;
@@ -108,6 +109,10 @@ pub struct Node {
     pub signal: Signal,
     /// Items that the component made itself.
     pub created: ItemCounter,
+    /// Of `created`, items that an earlier run's ledger holds: a queue on the disk gave them back.
+    pub resumed: ItemCounter,
+    /// Items that an earlier run's ledger holds, and that ended before this run.
+    pub settled_before: ItemCounter,
     /// Items that ended well here.
     pub delivered: ItemCounter,
     /// Items that ended here for good.
@@ -131,6 +136,8 @@ impl Node {
             kind,
             signal,
             created: ItemCounter::default(),
+            resumed: ItemCounter::default(),
+            settled_before: ItemCounter::default(),
             delivered: ItemCounter::default(),
             dropped: ByReason::default(),
             returned: ByReason::default(),
@@ -186,6 +193,7 @@ pub struct Instrument {
 /// Every number of this collector. One for a process.
 #[derive(Debug, Default)]
 pub struct Registry {
+    earlier: Earlier,
     inner: Mutex<Lists>,
 }
 
@@ -249,6 +257,11 @@ impl Registry {
         let made = Arc::new(Instrument { name, unit, help, kind, attributes, value: ItemCounter::default() });
         lists.instruments.push(made.clone());
         made
+    }
+
+    /// What is known of queues on the disk from before this run.
+    pub fn earlier(&self) -> &Earlier {
+        &self.earlier
     }
 
     /// All edges.

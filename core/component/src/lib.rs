@@ -19,6 +19,7 @@ mod clock;
 mod control;
 mod counters;
 mod delivery;
+mod earlier;
 mod error;
 mod exporter;
 mod extension;
@@ -44,11 +45,12 @@ pub use batch::{Batch, Context, Part};
 pub use budget::{Budget, MemoryBound, MemoryBounds, Pressure};
 pub use clock::{Clock, Now};
 pub use control::{Control, Reloaded};
-pub use counters::{Edge, Instrument, InstrumentKind, ItemCounter, Node, Registry, edge_name};
+pub use counters::{ByReason, Edge, Instrument, InstrumentKind, ItemCounter, Node, Registry, edge_name};
 pub use delivery::{
     BatchSettings, BreakerSettings, DeadLetterSettings, DeliverySettings, Partition, QueueSettings,
     RetrySettings, Sizer, WhenFull,
 };
+pub use earlier::{Earlier, KnownQueue};
 pub use error::ComponentError;
 pub use exporter::{About, Accepted, ExportError, Exporter, Request};
 pub use extension::Extension;

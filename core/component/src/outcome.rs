@@ -154,6 +154,8 @@ reasons! {
     DropOldest = "drop_oldest",
     /// Somebody emptied the queue.
     Purged = "purged",
+    /// The process ended with it inside, and not on a disk.
+    Restart = "restart",
     /// The storage behind the sending queue takes no writes now.
     StorageUnavailable = "storage_unavailable",
     /// It was stored, and the disk gave it back damaged: the bytes are in a quarantine file.

@@ -31,6 +31,9 @@ pub struct QueueStatus {
     pub items: Option<u64>,
     /// Bytes that the records take.
     pub bytes: u64,
+    /// The number that the next record gets.
+    #[serde(skip)]
+    pub next: u64,
     /// How long the oldest has been here.
     #[serde(rename = "oldest_seconds", serialize_with = "seconds")]
     pub oldest: Option<Duration>,

@@ -1,14 +1,22 @@
 //! What went in, what came out, what is inside, and what became of the rest.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
-use streamgauge_component::{Kind, Reason, Registry, Signal};
+use serde::{Deserialize, Serialize, Serializer};
+use streamgauge_component::{Edge, Kind, Reason, Registry, Signal};
 
+mod books;
+mod counts;
 mod pipelines;
+mod saved;
 mod table;
 
+pub use books::{Books, LastWrite};
 pub use pipelines::PipelineRow;
+pub use saved::Saved;
+
+use counts::{Counts, reasons as by_reason};
 
 /// One component's line of the ledger, over all its pipelines, for one signal. Items.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,7 +54,7 @@ pub struct LedgerRow {
 }
 
 /// What passed between two components.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EdgeRow {
     /// Pipeline; empty for what leads into several.
     pub pipeline: String,
@@ -55,12 +63,19 @@ pub struct EdgeRow {
     /// The taking component, or `fanout`.
     pub to: String,
     /// What passed.
-    #[serde(serialize_with = "signal")]
+    #[serde(serialize_with = "signal", deserialize_with = "counts::signal")]
     pub signal: Signal,
     /// Spans, data points or log records.
     pub items: u64,
     /// Encoded bytes.
     pub bytes: u64,
+}
+
+impl EdgeRow {
+    fn is_of(&self, other: &EdgeRow) -> bool {
+        (self.signal, &self.pipeline, &self.from, &self.to)
+            == (other.signal, &other.pipeline, &other.from, &other.to)
+    }
 }
 
 impl LedgerRow {
@@ -75,6 +90,12 @@ impl LedgerRow {
 /// The whole ledger at one moment. Exact when nothing moves; under load off by what tasks have in hand.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Ledger {
+    /// Since when it counts, seconds since the Unix epoch; `None` where it counts this run alone.
+    #[serde(skip)]
+    pub since: Option<u64>,
+    /// Runs that are in it.
+    #[serde(skip)]
+    pub runs: u64,
     /// Receivers, processors, connectors, exporters.
     #[serde(rename = "components")]
     pub rows: Vec<LedgerRow>,
@@ -85,20 +106,13 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Reads the counters.
+    /// Reads the counters of this run.
     pub fn read(registry: &Registry) -> Self {
-        let edges: Vec<EdgeRow> = registry
-            .edges()
-            .into_iter()
-            .map(|edge| EdgeRow {
-                pipeline: edge.pipeline.to_string(),
-                from: edge.from.to_string(),
-                to: edge.to.to_string(),
-                signal: edge.signal,
-                items: edge.items.get(),
-                bytes: edge.bytes.get(),
-            })
-            .collect();
+        let components: Vec<Counts> = registry.nodes().iter().map(|node| Counts::of(node)).collect();
+        Ledger { runs: 1, ..Ledger::of(&components, edges(registry)) }
+    }
+
+    fn of(components: &[Counts], edges: Vec<EdgeRow>) -> Self {
         // Processors have one edge set a pipeline; everything else is shared by its pipelines.
         let (mut taken, mut out) = (BTreeMap::new(), BTreeMap::new());
         for edge in &edges {
@@ -108,28 +122,28 @@ impl Ledger {
                 }
             }
         }
-        let rows = registry.nodes().into_iter().map(|node| {
+        let rows = components.iter().map(|node| {
             let pipeline =
-                if node.kind == Kind::Processor { node.pipeline.to_string() } else { SHARED.to_owned() };
+                if node.kind == Kind::Processor { node.pipeline.clone() } else { SHARED.to_owned() };
             let key = (node.edge_name(), node.signal, pipeline);
             let out = out.get(&key).copied().unwrap_or(0);
             LedgerRow {
                 kind: node.kind,
-                component: node.component.to_string(),
-                pipeline: node.pipeline.to_string(),
+                component: node.component.clone(),
+                pipeline: node.pipeline.clone(),
                 signal: node.signal,
                 // Nothing leads into a receiver: what it has not made itself it took in, and passed on.
                 taken: match node.kind {
-                    Kind::Receiver => out.saturating_sub(node.created.get()),
+                    Kind::Receiver => out.saturating_sub(node.created),
                     _ => taken.get(&key).copied().unwrap_or(0),
                 },
-                created: node.created.get(),
+                created: node.created,
                 out,
-                held: node.held_items.get(),
-                delivered: node.delivered.get(),
-                dropped: node.dropped.counts().collect(),
-                returned: node.returned.counts().collect(),
-                refused: node.refused.counts().collect(),
+                held: node.held,
+                delivered: node.delivered,
+                dropped: by_reason(&node.dropped),
+                returned: by_reason(&node.returned),
+                refused: by_reason(&node.refused),
             }
         });
         let mut rows: Vec<LedgerRow> = rows.collect();
@@ -138,7 +152,7 @@ impl Ledger {
             key(a).cmp(&key(b))
         });
         let pipelines = pipelines::rows(&rows, &edges);
-        Ledger { rows, edges, pipelines }
+        Ledger { since: None, runs: 0, rows, edges, pipelines }
     }
 
     /// Items that came in by receivers or were made by them, and those that exporters delivered; what ended elsewhere.
@@ -177,6 +191,18 @@ pub struct Summary {
 }
 
 const SHARED: &str = "*";
+
+fn edges(registry: &Registry) -> Vec<EdgeRow> {
+    let row = |edge: &Arc<Edge>| EdgeRow {
+        pipeline: edge.pipeline.to_string(),
+        from: edge.from.to_string(),
+        to: edge.to.to_string(),
+        signal: edge.signal,
+        items: edge.items.get(),
+        bytes: edge.bytes.get(),
+    };
+    registry.edges().iter().map(row).collect()
+}
 
 fn sum(counts: &[(Reason, u64)]) -> u64 {
     counts.iter().map(|(_, n)| n).sum()

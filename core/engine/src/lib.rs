@@ -27,7 +27,7 @@ mod turn;
 
 pub use changes::Changes;
 pub use distribution::Distribution;
-pub use ledger::{EdgeRow, Ledger, LedgerRow, PipelineRow, Summary};
+pub use ledger::{Books, EdgeRow, LastWrite, Ledger, LedgerRow, PipelineRow, Saved, Summary};
 pub use plan::Plan;
 pub use running::{Running, StopReport};
 pub use settings::{ReloadSettings, ServiceSettings};

@@ -17,6 +17,7 @@ impl StoredQueue for Core {
             records: stats.records,
             items: self.items_known.load(Ordering::Relaxed).then_some(state.items),
             bytes: stats.bytes,
+            next: self.log.next_number(),
             oldest: stats.oldest,
             under_way: state.in_flight.len() as u64,
             damaged: stats.damaged_records,

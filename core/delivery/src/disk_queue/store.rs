@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use streamgauge_component::storage::{Log, Reader, Record, RecordId, Storage, StorageError};
 use streamgauge_component::{
-    Ack, Batch, Host, Node, Outcome, Reason, Signal, Sizer, State as Health, StoredQueue, restored,
+    Ack, Batch, Earlier, Host, KnownQueue, Node, Outcome, Reason, Signal, Sizer, State as Health,
+    StoredQueue, restored,
 };
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -38,8 +39,10 @@ pub(super) struct Core {
     pub(super) directory: PathBuf,
     pub(super) host: Host,
     pub(super) node: Arc<Node>,
-    /// Numbers below are of an earlier run: the ledger meets them when they are read.
+    /// Numbers below are of an earlier run: this run's ledger meets them when they are first read.
     boundary: u64,
+    /// What the ledger of that run said of this queue.
+    known: KnownQueue,
     state: Mutex<State>,
     /// There may be something to hand out.
     pub(super) changed: Notify,
@@ -77,7 +80,13 @@ pub(super) struct State {
     pub(super) items: u64,
     /// What came back up to this number was purged.
     pub(super) purged: u64,
-    /// What the ledger holds for records of this run that are not under way.
+    /// Records of an earlier run up to this number were met.
+    met: u64,
+    /// How many of them the ledger of that run had not met.
+    news: u64,
+    /// All of them were.
+    caught_up: bool,
+    /// What the ledger holds for records of this run, and met ones, that are not under way.
     held: (u64, u64),
     /// Let in, not written yet.
     entering: Size,
@@ -109,6 +118,8 @@ impl Store {
     ) -> Result<Store, StorageError> {
         let log = storage.log(name, None).await?;
         let boundary = log.next_number();
+        let known = host.registry().earlier().take(&Earlier::key(&storage.settings().directory, name)).await;
+        let known = known.unwrap_or(KnownQueue { next: 0, held: 0 });
         let mut items = 0;
         if counts_items {
             let mut reader = log.reader();
@@ -136,6 +147,7 @@ impl Store {
             host: host.clone(),
             node: node.clone(),
             boundary,
+            known,
             state: Mutex::new(state),
             changed: Notify::new(),
             room: Notify::new(),
@@ -252,6 +264,7 @@ impl Core {
         let pause = state.again_at.map(|at| at - now);
         let front = state.ready.front().map(|(id, _)| id.number());
         if state.waiting == 0 {
+            self.catch_up(state);
             return match front {
                 Some(_) => self.send_ready(state),
                 None => Step::Wait(pause),
@@ -286,6 +299,9 @@ impl Core {
     pub(super) async fn read(&self, reading: &mut Reading) -> Result<(), StorageError> {
         let landed = self.lock().landed;
         reading.peeked = reading.reader.try_next().await?;
+        if reading.peeked.as_ref().is_none_or(|record| record.id.number() >= self.boundary) {
+            self.catch_up(&mut self.lock());
+        }
         if reading.peeked.is_none() {
             reading.ended_at = Some(landed);
         }
@@ -335,8 +351,15 @@ impl Core {
     /// The ledger's part: whoever called counts the batch on.
     fn take_over(&self, state: &mut State, id: RecordId, batch: &Batch) {
         let (items, bytes) = (batch.items() as u64, batch.bytes() as u64);
-        if id.number() < self.boundary {
-            return self.node.created.add(items);
+        if self.boundary > id.number() && id.number() > state.met {
+            state.met = id.number();
+            self.node.created.add(items);
+            if id.number() < self.known.next {
+                self.node.resumed.add(items);
+            } else {
+                state.news += 1;
+            }
+            return;
         }
         state.held.0 -= items.min(state.held.0);
         state.held.1 -= bytes.min(state.held.1);
@@ -373,13 +396,11 @@ impl Core {
             && !purged
         {
             self.kept.fetch_add(items, Ordering::Relaxed);
-            if id.number() >= self.boundary {
-                // It was given back to its source, which is this log.
-                self.node.created.add(items);
-                self.hold(items, bytes);
-                state.held.0 += items;
-                state.held.1 += bytes;
-            }
+            // It was given back to its source, which is this log.
+            self.node.created.add(items);
+            self.hold(items, bytes);
+            state.held.0 += items;
+            state.held.1 += bytes;
             state.waiting += 1;
             let at = Instant::now() + after.unwrap_or(REST);
             state.again_at = Some(state.again_at.map_or(at, |earlier| earlier.min(at)));
@@ -390,6 +411,34 @@ impl Core {
         drop(state);
         self.changed.notify_one();
         self.room.notify_waiters();
+    }
+
+    /// All that an earlier run left was met. What else that run's ledger held ended before this run, and after that ledger
+    /// was last written: its peer has it, unless the disk gave some back damaged.
+    fn catch_up(&self, state: &mut State) {
+        if std::mem::replace(&mut state.caught_up, true) {
+            return;
+        }
+        if self.known.next > 0 {
+            let requests = self.boundary.saturating_sub(self.known.next + state.news);
+            if requests > 0 {
+                let queue = self.log.name();
+                tracing::info!(
+                    queue,
+                    requests,
+                    "came and went after the ledger was last stored, and are not in it"
+                );
+            }
+        }
+        let node = &self.node;
+        let missing = self.known.held.saturating_sub(node.resumed.get());
+        if self.log.stats().damaged_records > 0 {
+            node.created.add(missing);
+            node.resumed.add(missing);
+            node.dropped.add(Reason::Damaged, missing);
+        } else {
+            node.settled_before.add(missing);
+        }
     }
 
     /// Nothing that waits could be read: it was damaged, and set aside.
