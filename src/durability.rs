@@ -46,8 +46,10 @@ fn gathered(config: &Config, pipeline: &Pipeline) -> Option<Diagnostic> {
 }
 
 fn is_stored(exporter: &Component) -> bool {
-    text(exporter, &["sending_queue", "storage"]).is_some_and(|id| !id.is_empty())
-        && !is_off(exporter, &["sending_queue", "enabled"])
+    ["sending_queue", "remote_write_queue"].iter().any(|queue| {
+        text(exporter, &[queue, "storage"]).is_some_and(|id| !id.is_empty())
+            && !is_off(exporter, &[queue, "enabled"])
+    })
 }
 
 fn warning(message: String, component: &Component, key: &str) -> Diagnostic {

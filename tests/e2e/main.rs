@@ -24,4 +24,5 @@ mod queue;
 mod ready_configs;
 mod redis_exporter;
 mod reload;
+mod remote_write_restart;
 mod support;

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use streamgauge_component::{
     AuthSettings, BreakerSettings, ComponentConfig, DeadLetterSettings, DeliverySettings, Optional,
-    QueueSettings, RetrySettings,
+    QueueSettings, RetrySettings, WhenFull,
 };
 use streamgauge_config::Secret;
 use streamgauge_prometheus::{Namer, ResourceLabels, Settings};
@@ -77,7 +77,7 @@ pub struct RemoteWriteConfig {
     pub keep_classic_histograms: bool,
     /// Accepted for files of the Collector, without effect: one message never mixes tenants, since headers are fixed.
     pub include_metadata_keys: Vec<String>,
-    /// Accepted for files of the Collector, without effect: what waits is kept in memory.
+    /// Accepted for files of the Collector, without effect: `remote_write_queue.storage` keeps what waits on the disk.
     pub wal: Optional<Wal>,
     /// Samples older than this are dropped, because the receiver would refuse them; `0s` is any age.
     #[serde(with = "humantime_serde")]
@@ -152,11 +152,16 @@ pub struct RemoteWriteQueue {
     pub queue_size: usize,
     /// Messages under way at the same time, unless `max_batch_request_parallelism` says it.
     pub num_consumers: usize,
+    /// What a full queue does. Without it `refuse`.
+    pub when_full: Option<WhenFull>,
+    /// Id of a storage extension that makes the queue survive a restart. What waits is then tried for as long as it takes,
+    /// in order, whatever `max_elapsed_time` says.
+    pub storage: Option<String>,
 }
 
 impl Default for RemoteWriteQueue {
     fn default() -> Self {
-        Self { enabled: true, queue_size: 10_000, num_consumers: 5 }
+        Self { enabled: true, queue_size: 10_000, num_consumers: 5, when_full: None, storage: None }
     }
 }
 
@@ -239,13 +244,20 @@ impl RemoteWriteConfig {
     /// What stands before the exporter. One request at a time keeps samples in order; the timeout is each message's own.
     pub fn delivery(&self) -> DeliverySettings {
         let queue = &self.remote_write_queue;
+        let mut retry = self.retry_on_failure.clone();
+        if queue.enabled && queue.storage.is_some() {
+            // Given up, a request would come again after those behind it, and its samples too late.
+            retry.max_elapsed_time = Duration::ZERO;
+        }
         DeliverySettings {
             timeout: Duration::ZERO,
-            retry: self.retry_on_failure.clone(),
+            retry,
             queue: QueueSettings {
                 enabled: queue.enabled,
                 queue_size: queue.queue_size,
                 num_consumers: 1,
+                when_full: queue.when_full,
+                storage: queue.storage.clone(),
                 ..QueueSettings::default()
             },
             breaker: self.circuit_breaker.clone(),

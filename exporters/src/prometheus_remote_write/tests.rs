@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use streamgauge_component::{
     About, Accepted, Clock, ComponentConfig as _, Context, ExportError, Exporter as _, Host, Kind, Reason,
-    Request, Signal,
+    Request, Signal, WhenFull,
 };
 use streamgauge_config::Section;
 use streamgauge_pdata::build::{Metrics, MetricsBuilder, Scope};
@@ -283,7 +283,7 @@ add_metric_suffixes: false
 translation_strategy: NoUTF8EscapingWithSuffixes
 send_metadata: true
 include_metadata_keys: [tenant]
-remote_write_queue: {enabled: true, queue_size: 10, num_consumers: 3}
+remote_write_queue: {enabled: true, queue_size: 10, num_consumers: 3, when_full: block, storage: disk}
 resource_constant_labels: {included: ['*'], excluded: [x]}
 resource_to_telemetry_conversion: {enabled: true, exclude_service_attributes: true}
 wal: {directory: ./wal, buffer_size: 100, truncate_frequency: 45s, lag_record_frequency: 1s}
@@ -298,6 +298,12 @@ retry_on_failure: {initial_interval: 1s, max_elapsed_time: 1m}
 ";
     let config = read(all).unwrap();
     assert_eq!((config.parallelism(), config.delivery().queue.num_consumers), (2, 1));
+    let delivery = config.delivery();
+    assert_eq!((delivery.queue.storage.as_deref(), delivery.queue.overflow()), (Some("disk"), WhenFull::Block));
+    // What is stored is not given up and read again behind what came later.
+    assert_eq!(delivery.retry.max_elapsed_time, Duration::ZERO);
+    let memory = read(&all.replace(", storage: disk", "")).unwrap().delivery();
+    assert_eq!(memory.retry.max_elapsed_time, Duration::from_secs(60));
 }
 
 #[test]
