@@ -5,13 +5,17 @@
 //!
 //! - [`store`]: the log, and what of it is where.
 //! - [`appender`]: the one task that writes.
+//! - [`admission`]: who is let in, and whose data goes when it is full.
 
+mod admission;
 mod appender;
 mod gauges;
+mod shares;
 mod shown;
 mod store;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use streamgauge_component::storage::StorageError;
@@ -22,6 +26,7 @@ use tokio::sync::{Notify, OnceCell, oneshot, watch};
 
 use self::appender::Entry;
 use self::store::{Step, Store};
+use crate::lanes::Refusal;
 use crate::load::{Account, Load};
 use crate::queue::Queue;
 use crate::stop::Stop;
@@ -41,6 +46,8 @@ const TRIES: [Duration; 5] = [
 
 /// A store of this process, by directory and name: shared by a queue and the one that replaces it.
 pub(crate) type Shared = OnceCell<Store>;
+
+type Gate = tokio::sync::Mutex<()>;
 
 /// Keeps what it holds on the disk.
 pub(crate) struct DiskQueue(Arc<Inner>);
@@ -64,8 +71,8 @@ struct Inner {
     phase: watch::Sender<Phase>,
     /// For what is read back; gone once nothing more is.
     account: Mutex<Option<Account>>,
-    /// Those who wait for room, in order.
-    gate: tokio::sync::Mutex<()>,
+    /// Those who wait for room: in order, the first of each source at the same time.
+    gates: Mutex<HashMap<u64, Weak<Gate>>>,
 }
 
 #[derive(Clone)]
@@ -113,7 +120,7 @@ impl DiskQueue {
             open: Notify::new(),
             phase: watch::Sender::new(Phase::Open),
             account: Mutex::new(Some(account.clone())),
-            gate: tokio::sync::Mutex::default(),
+            gates: Mutex::default(),
         });
         tokio::spawn(inner.clone().keep_opening());
         DiskQueue(inner)
@@ -195,6 +202,7 @@ impl Inner {
         let core = &store.core;
         let waits = self.when_full == WhenFull::Block
             || (load.batch().context.answered && self.when_full == WhenFull::Refuse);
+        let gate = waits.then(|| self.gate(core.admission.source(load.batch())));
         let mut turn = None;
         loop {
             if self.is_closed() {
@@ -203,7 +211,8 @@ impl Inner {
             let room = core.room.notified();
             tokio::pin!(room);
             room.as_mut().enable();
-            if core.enter(load.batch(), self.sizer, self.capacity) {
+            let entered = core.enter(load.batch(), self.sizer, self.capacity);
+            if entered.is_ok() {
                 let (done, durable) = oneshot::channel();
                 if let Err(entry) = store.send(Entry { load, done }) {
                     core.turn_away(entry.load.batch());
@@ -212,7 +221,7 @@ impl Inner {
                 // The task that writes outlives everybody who sends to it.
                 match durable.await {
                     Ok(Ok(())) | Err(_) => return Ok(()),
-                    Ok(Err((back, StorageError::Full { .. }))) => load = back,
+                    Ok(Err((back, StorageError::Full { .. }))) => load = back, // the disk's own quota
                     Ok(Err((back, StorageError::Closed { .. }))) => return Err(back),
                     Ok(Err((back, error @ StorageError::TooLarge { .. }))) => {
                         back.settle(&Outcome::rejected_with(Reason::TooLarge, error.to_string()));
@@ -225,9 +234,10 @@ impl Inner {
                     }
                 }
             }
-            if waits {
+            let refusal = entered.err().unwrap_or(Refusal::Full);
+            if let Some(gate) = &gate {
                 if turn.is_none() {
-                    turn = Some(self.gate.lock().await);
+                    turn = Some(gate.lock().await);
                     continue; // there may be room by now
                 }
                 tokio::select! {
@@ -238,11 +248,25 @@ impl Inner {
                         return Ok(());
                     }
                 }
-            } else if self.when_full != WhenFull::DropOldest || !core.drop_oldest().await {
-                refuse(load, Reason::QueueFull, "sending queue is full".into());
-                return Ok(());
+            } else {
+                let victims = core.admission.victims(load.batch(), refusal);
+                if self.when_full != WhenFull::DropOldest || !core.drop_oldest(victims).await {
+                    refuse(load, Reason::QueueFull, "sending queue is full".into());
+                    return Ok(());
+                }
             }
         }
+    }
+
+    fn gate(&self, source: u64) -> Arc<Gate> {
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gate) = gates.get(&source).and_then(Weak::upgrade) {
+            return gate;
+        }
+        gates.retain(|_, gate| gate.strong_count() > 0);
+        let gate = Arc::<Gate>::default();
+        gates.insert(source, Arc::downgrade(&gate));
+        gate
     }
 
     async fn next(&self) -> Option<Load> {

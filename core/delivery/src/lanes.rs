@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long a source counts after it was last heard: the others leave it its share meanwhile.
-const REMEMBERED: Duration = Duration::from_secs(10);
+pub(crate) const REMEMBERED: Duration = Duration::from_secs(10);
 /// How often the forgotten are looked for.
-const SWEEP: Duration = Duration::from_secs(1);
+pub(crate) const SWEEP: Duration = Duration::from_secs(1);
 /// How many sources are told apart; the others share one lane.
-const MOST: usize = 1024;
+pub(crate) const MOST: usize = 1024;
 /// The lane of those that are not told apart.
-const OTHERS: u64 = 0;
+pub(crate) const OTHERS: u64 = 0;
 
 /// A queue in lanes, one a source: in order within a lane, in turn between them.
 ///

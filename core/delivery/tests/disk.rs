@@ -343,3 +343,58 @@ async fn a_purge_drops_what_waits_at_once_and_what_is_under_way_when_it_comes_ba
     assert_eq!((rig.node.dropped.total(), queue.status().records), (30, 1), "what came later stays");
     rig.assert_ledger_adds_up(50);
 }
+
+/// Sends as one of several clients; whether it was taken within a moment.
+async fn send_from(rig: &Rig, client: usize, text: String) -> bool {
+    let mut context = (*rig.source.context()).clone();
+    context.peer = Some(format!("10.0.0.{client}:4317").into());
+    let part = rig.source.part(text, 10);
+    let before = rig.source.outcomes().len() - 1;
+    let batch = Batch { signal: Signal::Logs, context: context.into(), parts: vec![part] };
+    let sent = rig.delivery.consume(batch);
+    let in_time = tokio::time::timeout(Duration::from_secs(1), sent).await.is_ok();
+    in_time && rig.source.outcomes()[before] == Some(Outcome::Delivered)
+}
+
+#[tokio::test]
+async fn one_client_at_a_hundred_times_the_rate_of_nine_others_costs_them_nothing_on_the_disk() {
+    for when_full in [WhenFull::Refuse, WhenFull::DropOldest, WhenFull::Block] {
+        let dir = tempfile::tempdir().unwrap();
+        let peer = Peer::always(Answer::Hang);
+        let queue = |queue: &mut QueueSettings| {
+            (queue.queue_size, queue.num_consumers, queue.when_full) = (100, 1, Some(when_full));
+        };
+        let rig = Rig::new(dir.path(), on_disk(queue), &peer).await;
+        // Who waits for room does not come with more meanwhile.
+        let flood = if when_full == WhenFull::Block { 60 } else { 100 };
+        let mut of_flood = 0;
+        for round in 0..4 {
+            for client in 1..=9 {
+                assert!(send_from(&rig, client, format!("{client} {round}")).await, "{when_full:?} {round}");
+            }
+            for n in 0..flood {
+                let taken = send_from(&rig, 0, format!("0 {round} {n}")).await;
+                of_flood += usize::from(taken);
+                if !taken && when_full == WhenFull::Block {
+                    break;
+                }
+            }
+        }
+        assert!(of_flood >= 40, "{when_full:?}: {of_flood}");
+        assert_eq!(rig.node.dropped.total() > 0, when_full == WhenFull::DropOldest);
+        rig.stop().await;
+
+        let up = Peer::always(Answer::Ok);
+        let rig = Rig::new(dir.path(), on_disk(queue), &up).await;
+        let of = |client: usize| {
+            let own = format!("{client} ");
+            up.requests().into_iter().filter(|text| text.starts_with(&own)).collect::<Vec<_>>()
+        };
+        for client in 1..=9 {
+            let all: Vec<String> = (0..4).map(|round| format!("{client} {round}")).collect();
+            until("all of the others, in order", || of(client) == all).await;
+        }
+        until("the rest", || rig.node.held_items.get() == 0 && of(0).len() >= 40).await;
+        rig.stop().await;
+    }
+}

@@ -16,8 +16,10 @@ use streamgauge_component::{
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
+use super::admission::{Admission, Share, Size, Victims};
 use super::appender::{Appender, Entry};
 use super::gauges::Gauges;
+use crate::lanes::Refusal;
 
 /// Bytes that wait in memory besides the disk, so that a queue that keeps up reads nothing back.
 const IN_MEMORY: usize = 8 << 20;
@@ -40,7 +42,7 @@ pub(super) struct Core {
     pub(super) host: Host,
     pub(super) node: Arc<Node>,
     /// Numbers below are of an earlier run: this run's ledger meets them when they are first read.
-    boundary: u64,
+    pub(super) boundary: u64,
     /// What the ledger of that run said of this queue.
     known: KnownQueue,
     state: Mutex<State>,
@@ -53,8 +55,9 @@ pub(super) struct Core {
     /// Whether `State::items` has counted all there is.
     pub(super) items_known: AtomicBool,
     pub(super) gauges: Gauges,
+    pub(super) admission: Admission,
     pub(super) reading: tokio::sync::Mutex<Reading>,
-    dropping: tokio::sync::Mutex<Option<Reader>>,
+    dropping: tokio::sync::Mutex<Option<Dropping>>,
 }
 
 /// Where the log is being read.
@@ -63,6 +66,13 @@ pub(super) struct Reading {
     peeked: Option<Record>,
     /// There was nothing more to read when so much had been written.
     ended_at: Option<u64>,
+}
+
+/// Where the next to be dropped is looked for.
+struct Dropping {
+    reader: Reader,
+    /// There is something before it that was not to be dropped.
+    passed_over: bool,
 }
 
 #[derive(Default)]
@@ -89,15 +99,8 @@ pub(super) struct State {
     /// What the ledger holds for records of this run, and met ones, that are not under way.
     held: (u64, u64),
     /// Let in, not written yet.
-    entering: Size,
+    pub(super) entering: Size,
     failed: bool,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Size {
-    requests: u64,
-    items: u64,
-    bytes: u64,
 }
 
 /// What to do next.
@@ -154,6 +157,7 @@ impl Store {
             kept: AtomicU64::new(0),
             items_known: AtomicBool::new(counts_items || stats.records == 0),
             gauges: Gauges::new(signal, host),
+            admission: Admission::new(),
             reading: tokio::sync::Mutex::new(reading),
             dropping: tokio::sync::Mutex::new(None),
         });
@@ -192,28 +196,19 @@ impl Core {
         used(&self.log, &self.lock(), sizer)
     }
 
-    /// Lets a batch in by the queue's size. One larger than the whole queue goes into an empty one.
-    pub(super) fn enter(&self, batch: &Batch, sizer: Sizer, capacity: u64) -> bool {
-        let size = Size { requests: 1, items: batch.items() as u64, bytes: batch.bytes() as u64 };
+    /// Lets a batch in by the queue's size, and by its source's share. One larger than the whole queue goes into an empty one.
+    pub(super) fn enter(&self, batch: &Batch, sizer: Sizer, capacity: u64) -> Result<(), Refusal> {
         let mut state = self.lock();
-        let need = match sizer {
-            Sizer::Requests => size.requests,
-            Sizer::Items => size.items,
-            Sizer::Bytes => size.bytes,
-        };
-        if used(&self.log, &state, sizer) + need.min(capacity) > capacity {
-            return false;
-        }
-        let entering = &mut state.entering;
-        entering.requests += size.requests;
-        entering.items += size.items;
-        entering.bytes += size.bytes;
-        true
+        let used = used(&self.log, &state, sizer);
+        self.admission.admit(batch, sizer, used, capacity)?;
+        state.entering.come(batch);
+        Ok(())
     }
 
     /// A batch that was let in is not written after all.
     pub(super) fn turn_away(&self, batch: &Batch) {
         self.lock().entering.leave(batch);
+        self.admission.left(batch);
     }
 
     /// A batch is durable. Its sources have had their answer when this returns.
@@ -374,8 +369,8 @@ impl Core {
 
     /// Gives each part of a record that goes under way its ack: the record ends with the last of them.
     pub(super) fn watch(self: &Arc<Self>, id: RecordId, mut batch: Batch) -> Batch {
-        let (core, items, bytes) = (self.clone(), batch.items() as u64, batch.bytes() as u64);
-        let ack = Ack::new(move |outcome| core.ended(id, items, bytes, &outcome));
+        let (core, share) = (self.clone(), self.admission.share(&batch));
+        let ack = Ack::new(move |outcome| core.ended(id, share, &outcome));
         let acks = ack.split(batch.parts.len());
         for (part, ack) in batch.parts.iter_mut().zip(acks) {
             part.ack = ack;
@@ -383,7 +378,8 @@ impl Core {
         batch
     }
 
-    fn ended(&self, id: RecordId, items: u64, bytes: u64, outcome: &Outcome) {
+    fn ended(&self, id: RecordId, share: Share, outcome: &Outcome) {
+        let (items, bytes) = (share.size.items, share.size.bytes);
         let mut state = self.lock();
         state.in_flight.remove(&id.number());
         let purged = id.number() <= state.purged;
@@ -407,6 +403,9 @@ impl Core {
         } else {
             self.log.settle(id);
             state.items = state.items.saturating_sub(items);
+            if id.number() >= self.boundary {
+                self.admission.release(share);
+            }
         }
         drop(state);
         self.changed.notify_one();
@@ -450,20 +449,27 @@ impl Core {
         self.node.dropped.add(Reason::Damaged, items);
         let in_hand = !state.in_flight.is_empty() || state.entering.requests > 0;
         state.items = if in_hand { state.items.saturating_sub(items) } else { 0 };
+        self.admission.forget(); // nobody knows whose it was
     }
 
-    /// Drops the oldest record that is not under way; `false` when there is none.
-    pub(super) async fn drop_oldest(&self) -> bool {
+    /// Drops the oldest of these records that is not under way; `false` when there is none.
+    pub(super) async fn drop_oldest(&self, victims: Victims) -> bool {
         let mut dropping = self.dropping.lock().await;
+        let start = || Dropping { reader: self.log.reader(), passed_over: false };
+        if victims.are_all() && dropping.as_ref().is_some_and(|dropping| dropping.passed_over) {
+            *dropping = None;
+        }
         // Once from where it was, once from the beginning: what was under way then may have come back.
         for fresh in [false, true] {
             if fresh {
                 *dropping = None;
             }
-            let reader = dropping.get_or_insert_with(|| self.log.reader());
-            while let Ok(Some(record)) = reader.try_next().await {
+            let dropping = dropping.get_or_insert_with(start);
+            while let Ok(Some(record)) = dropping.reader.try_next().await {
                 let Ok(batch) = restored(&record.payload) else { continue };
-                if self.drop_one(&record, &batch, Reason::DropOldest) {
+                if !victims.has(&self.admission, &batch, record.id.number() < self.boundary) {
+                    dropping.passed_over = true;
+                } else if self.drop_one(&record, &batch, Reason::DropOldest) {
                     return true;
                 }
             }
@@ -488,6 +494,9 @@ impl Core {
         }
         let items = batch.items() as u64;
         state.items = state.items.saturating_sub(items);
+        if number >= self.boundary {
+            self.admission.left(batch);
+        }
         self.node.dropped.add(reason, items);
         true
     }
@@ -498,13 +507,5 @@ fn used(log: &Log, state: &State, sizer: Sizer) -> u64 {
         Sizer::Requests => log.stats().records + state.entering.requests,
         Sizer::Items => state.items + state.entering.items,
         Sizer::Bytes => log.stats().bytes + state.entering.bytes,
-    }
-}
-
-impl Size {
-    fn leave(&mut self, batch: &Batch) {
-        self.requests -= 1;
-        self.items -= batch.items() as u64;
-        self.bytes -= batch.bytes() as u64;
     }
 }
