@@ -299,7 +299,10 @@ retry_on_failure: {initial_interval: 1s, max_elapsed_time: 1m}
     let config = read(all).unwrap();
     assert_eq!((config.parallelism(), config.delivery().queue.num_consumers), (2, 1));
     let delivery = config.delivery();
-    assert_eq!((delivery.queue.storage.as_deref(), delivery.queue.overflow()), (Some("disk"), WhenFull::Block));
+    assert_eq!(
+        (delivery.queue.storage.as_deref(), delivery.queue.overflow()),
+        (Some("disk"), WhenFull::Block)
+    );
     // What is stored is not given up and read again behind what came later.
     assert_eq!(delivery.retry.max_elapsed_time, Duration::ZERO);
     let memory = read(&all.replace(", storage: disk", "")).unwrap().delivery();

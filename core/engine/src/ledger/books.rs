@@ -57,9 +57,9 @@ impl Books {
 
     /// Reads, then writes again and again until it is told to end.
     pub async fn keep(self: Arc<Self>, host: Host, mut end: oneshot::Receiver<()>) {
-        while !self.read(&host).await {
+        while let Err(pause) = self.read(&host).await {
             tokio::select! {
-                () = sleep(ASK_EVERY) => {}
+                () = sleep(pause) => {}
                 _ = &mut end => return,
             }
         }
@@ -75,9 +75,9 @@ impl Books {
         }
     }
 
-    /// Whether the past is known now.
-    async fn read(&self, host: &Host) -> bool {
-        let Some(cell) = self.cell(host) else { return false };
+    /// Learns the past, or says when to try again.
+    async fn read(&self, host: &Host) -> Result<(), Duration> {
+        let cell = self.cell(host).ok_or(ASK_EVERY)?;
         let past = match cell.read().await {
             Ok(None) => None,
             Ok(Some(stored)) => match serde_json::from_slice::<Saved>(&stored) {
@@ -92,7 +92,7 @@ impl Books {
             },
             Err(error) => {
                 tracing::error!(%error, "the ledger of earlier runs cannot be read: it is tried again");
-                return false;
+                return Err(WRITE_EVERY);
             }
         };
         let past = past.unwrap_or_else(|| {
@@ -102,7 +102,7 @@ impl Books {
         let known = past.known();
         *lock(&self.past) = Some(past);
         self.registry.earlier().tell(known);
-        true
+        Ok(())
     }
 
     fn cell(&self, host: &Host) -> Option<Cell> {

@@ -119,3 +119,63 @@ impl Mark {
         counts.kind == Kind::Exporter && counts.component == id && counts.signal.name() == signal
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use streamgauge_component::Signal;
+
+    use super::*;
+
+    /// A run in which two exporters took 10 items each, delivered 4 and held the rest; `a` on the disk.
+    fn first_run() -> Saved {
+        let registry = Registry::default();
+        for id in ["a", "b"] {
+            registry.edge("logs", "receiver/otlp", &format!("exporter/{id}"), Signal::Logs).items.add(10);
+            let node = registry.node("", id, Kind::Exporter, Signal::Logs);
+            node.delivered.add(4);
+            node.held_items.add(6);
+        }
+        let mut past = Saved::new(1_700_000_000);
+        past.queues.insert("/s: exporter/a/logs".to_owned(), Mark { queue: "a/logs".to_owned(), next: 7 });
+        let stored = serde_json::to_vec(&past.with(&registry)).unwrap();
+        serde_json::from_slice(&stored).unwrap()
+    }
+
+    #[test]
+    fn what_was_inside_at_the_end_of_a_run_is_held_on_the_disk_or_returned_and_all_adds_up() {
+        let mut past = first_run();
+        past.ended();
+        assert_eq!(
+            past.known(),
+            [("/s: exporter/a/logs".to_owned(), KnownQueue { next: 7, held: 6 })].into()
+        );
+        let before = past.clone().ledger();
+        assert_eq!((before.since, before.runs), (Some(1_700_000_000), 1));
+        // The next run meets 5 of the 6, and the sixth has ended.
+        let registry = Registry::default();
+        let node = registry.node("", "a", Kind::Exporter, Signal::Logs);
+        node.created.add(5);
+        node.resumed.add(5);
+        node.delivered.add(5);
+        node.settled_before.add(1);
+        let all = past.with(&registry).ledger();
+        let line = |id: &str| all.rows.iter().find(|row| row.component == id).unwrap();
+        let a = line("a");
+        assert_eq!((a.taken, a.created, a.held, a.delivered), (10, 0, 0, 10));
+        assert_eq!(line("b").returned, [(Reason::Restart, 6)]);
+        assert!(all.rows.iter().chain(&before.rows).all(|row| row.difference() == 0));
+        assert_eq!(all.runs, 2);
+    }
+
+    #[test]
+    fn a_queue_that_was_worked_on_in_between_holds_that_much_less() {
+        let stored = serde_json::to_vec(&first_run()).unwrap();
+        let stored = Saved::amended(&stored, "a/logs", 2, Some(Reason::Purged)).unwrap();
+        let stored = Saved::amended(&stored, "a/logs", 3, None).unwrap();
+        let saved: Saved = serde_json::from_slice(&stored).unwrap();
+        let ledger = saved.ledger();
+        let a = &ledger.rows[0];
+        assert_eq!((a.held, a.delivered, a.dropped.as_slice()), (1, 7, &[(Reason::Purged, 2)][..]));
+        assert_eq!(a.difference(), 0);
+    }
+}
