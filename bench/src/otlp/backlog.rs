@@ -41,11 +41,13 @@ pub fn run(row: &Row, subject: Subject, programs: &Programs, times: Times, dir: 
     let (first, last) = (samples[0], samples[samples.len() - 1]);
     let rates = rates(&samples);
     println!(
-        "{}: {records} records taken in {:.1} s; delivered again from {:.1} s after the sink was back, and all {:.1} s later",
+        "{}: {records} records taken in {:.1} s; delivered again from {:.1} s after the sink was back, and all {:.1} s later; \
+         thousands a second: {}",
         subject.name(),
         filling.as_secs_f64(),
         first.0,
         last.0 - first.0,
+        rates.iter().map(|rate| format!("{:.0}", rate / 1e3)).collect::<Vec<_>>().join(" "),
     );
     Measured {
         cpu_ns: cpu.as_nanos() as f64 / (last.1 - first.1),
