@@ -20,6 +20,7 @@ mod main_job;
 mod otlp_json;
 mod own_lag;
 mod poison;
+mod presets;
 mod queue;
 mod ready_configs;
 mod redis_exporter;

@@ -327,3 +327,31 @@ fn what_cannot_work_is_told_with_its_place() {
     }
     assert!(read("endpoint: http://h/\nunknown: 1").is_err());
 }
+
+#[tokio::test]
+async fn presets_name_series_as_other_programs_do() {
+    let receiver = Receiver::start();
+    let exporter = exporter(
+        &receiver.url(),
+        "presets: [redis_exporter, jeex]\npreset_settings: {redis_exporter: {prefix: cache}}",
+    );
+    let at = (now_ms() as u64) * MS;
+    let batch = request_with(&[("server.address", "h"), ("server.port", "1")], |scope| {
+        scope.gauge("redis.memory.used", "By", "").point(at).int(5);
+        scope.gauge("redis.maxmemory", "By", "").point(at).int(20);
+    });
+    assert_eq!(exporter.export(&batch).await, accepted(&[]));
+    let mut values: Vec<_> = receiver.take().iter().flat_map(|r| r.values()).collect();
+    values.sort();
+    let own = r#"{instance="h:1"}"#;
+    assert_eq!(
+        values,
+        [
+            format!("cache_config_maxmemory{own} 20"),
+            format!("cache_memory_max_bytes{own} 20"),
+            format!("cache_memory_used_bytes{own} 5"),
+            format!("jeex_redis_memory_bytes{own} 5"),
+            format!("jeex_redis_memory_percentage{own} 25"),
+        ]
+    );
+}
