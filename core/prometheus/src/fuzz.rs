@@ -48,6 +48,7 @@ fn expose(data: &[u8]) {
     struct Scribe(Exposition);
     impl Sink for Scribe {
         const EXEMPLARS: bool = true;
+        const DELTAS: bool = true;
 
         fn point(&mut self, point: &Point<'_>) -> Result<(), Dropped> {
             let Scribe(out) = self;

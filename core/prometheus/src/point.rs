@@ -29,6 +29,8 @@ pub struct Point<'a> {
     pub time_ms: i64,
     /// Whether the series ends here; the value then only tells its form.
     pub ended: bool,
+    /// Whether the value counts from the point before, for sinks that add up.
+    pub delta: bool,
     /// The value.
     pub value: Value<'a>,
     /// Measurements that stand for it; gathered only for sinks that ask.
@@ -85,6 +87,8 @@ pub struct Exemplar {
 pub trait Sink {
     /// Whether exemplars are wanted: they cost time to read.
     const EXEMPLARS: bool = false;
+    /// Whether it adds up the deltas of sums that only grow and of histograms; else they are dropped.
+    const DELTAS: bool = false;
 
     /// Takes a point.
     ///

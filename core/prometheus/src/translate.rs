@@ -141,6 +141,7 @@ impl Translator {
                 labels: &target.labels,
                 time_ms: target.timestamp_ms,
                 ended: false,
+                delta: false,
                 value: crate::point::Value::Number(1.0),
                 exemplars: &[],
                 number: NO_POINT,
@@ -220,15 +221,17 @@ impl<S> Translated<S> {
     }
 }
 
-/// What a metric is to Prometheus; `None` for what it cannot say.
-fn kinds(data: &Data<'_>) -> Result<(Kind, MetadataType), Dropped> {
+/// What a metric is to Prometheus; an error for what it cannot say.
+fn kinds(data: &Data<'_>, deltas: bool) -> Result<(Kind, MetadataType), Dropped> {
+    let counts = |temporality: Temporality, grows: bool| {
+        temporality == Temporality::Cumulative || (is_delta(data) && deltas && grows)
+    };
     match data {
         Data::Empty => Err(Dropped::Unsupported),
         Data::Gauge(_) => Ok((Kind::Gauge, MetadataType::Gauge)),
-        Data::Sum { temporality, .. }
-        | Data::Histogram { temporality, .. }
-        | Data::ExponentialHistogram { temporality, .. }
-            if *temporality != Temporality::Cumulative =>
+        Data::Sum { temporality, monotonic, .. } if !counts(*temporality, *monotonic) => Err(Dropped::Delta),
+        Data::Histogram { temporality, .. } | Data::ExponentialHistogram { temporality, .. }
+            if !counts(*temporality, true) =>
         {
             Err(Dropped::Delta)
         }
@@ -239,6 +242,17 @@ fn kinds(data: &Data<'_>) -> Result<(Kind, MetadataType), Dropped> {
         }
         Data::Summary(_) => Ok((Kind::Summary, MetadataType::Summary)),
     }
+}
+
+/// Whether values count from the point before.
+fn is_delta(data: &Data<'_>) -> bool {
+    let temporality = match data {
+        Data::Sum { temporality, .. }
+        | Data::Histogram { temporality, .. }
+        | Data::ExponentialHistogram { temporality, .. } => *temporality,
+        Data::Empty | Data::Gauge(_) | Data::Summary(_) => return false,
+    };
+    temporality == Temporality::Delta
 }
 
 #[cfg(test)]

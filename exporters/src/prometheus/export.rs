@@ -83,9 +83,7 @@ impl PrometheusExporter {
 /// What a user can do about the first reason.
 fn told(dropped: &[(Reason, u64)]) -> Option<String> {
     let why = match dropped.first()?.0 {
-        Reason::DeltaTemporality => {
-            "delta sums and histograms have no place in a scrape: make them cumulative"
-        }
+        Reason::DeltaTemporality => "deltas of sums that may fall cannot be added up: make them cumulative",
         Reason::Unsupported => {
             "a name of one type cannot have another, nor can a metric without a name be shown"
         }

@@ -151,8 +151,13 @@ impl Store {
         if point.time_ms != 0 && point.time_ms < held.time_ms {
             return Err(Reason::OutOfOrder);
         }
+        let same_time = point.time_ms != 0 && point.time_ms == held.time_ms;
+        if point.delta && same_time {
+            return Err(Reason::Duplicate);
+        }
         let value = Last::of(&point.value, Some(&held.value));
-        let twin = point.time_ms != 0 && point.time_ms == held.time_ms && !value.same(&held.value);
+        let value = if point.delta { value.after(&held.value, &point.value) } else { value };
+        let twin = same_time && !value.same(&held.value);
         if let Some(held) = Arc::make_mut(family).series.get_mut(text.as_str()) {
             (held.time_ms, held.seen, held.value) = (point.time_ms, now, value);
             if !point.exemplars.is_empty() {
@@ -186,6 +191,40 @@ impl Last {
         }
     }
 
+    /// A delta, added to the sum of those before it. Of a histogram with other bounds the count begins anew.
+    fn after(self, before: &Last, point: &Value<'_>) -> Last {
+        match (self, before) {
+            (Last::Number(delta), Last::Number(sum)) => Last::Number(sum + delta),
+            (
+                Last::Histogram { bounds, below, count, sum },
+                Last::Histogram { bounds: bounds_before, below: below_before, count: counted, sum: summed },
+            ) => {
+                let exponential = matches!(point, Value::Exponential(_));
+                if !exponential && bounds != *bounds_before {
+                    return Last::Histogram { bounds, below, count, sum };
+                }
+                // An exponential one's bounds are always powers: both together have all that either has.
+                let mut all: Vec<f64> = bounds.iter().chain(bounds_before.iter()).copied().collect();
+                all.sort_by(f64::total_cmp);
+                all.dedup();
+                let up_to = |bounds: &[f64], below: &[u64], bound: f64| {
+                    let at = bounds.partition_point(|b| *b <= bound);
+                    at.checked_sub(1).and_then(|at| below.get(at)).copied().unwrap_or(0)
+                };
+                let total = |bound: &f64| {
+                    up_to(&bounds, &below, *bound).saturating_add(up_to(bounds_before, below_before, *bound))
+                };
+                Last::Histogram {
+                    below: all.iter().map(total).collect(),
+                    bounds: if all == **bounds_before { bounds_before.clone() } else { all.into() },
+                    count: counted.saturating_add(count),
+                    sum: sum.zip(*summed).map(|(delta, sum)| sum + delta),
+                }
+            }
+            (value, _) => value,
+        }
+    }
+
     /// Equal, and a number that is none like itself.
     fn same(&self, other: &Last) -> bool {
         match (self, other) {
@@ -208,6 +247,7 @@ pub(super) struct Intake<'a> {
 
 impl Sink for Intake<'_> {
     const EXEMPLARS: bool = true;
+    const DELTAS: bool = true;
 
     fn point(&mut self, point: &Point<'_>) -> Result<(), Dropped> {
         self.labels.clone_from(point.labels);

@@ -97,7 +97,7 @@ async fn every_point_without_a_place_is_counted_with_its_reason() {
             request(|scope| {
                 scope.sum("g", "", "", Cumulative, false).point(7 * MS).attribute("s", "b").int(9);
                 scope.histogram("g", "", "", Cumulative).point(7 * MS).count(1);
-                scope.sum("d", "", "", Delta, true).point(7 * MS).int(1);
+                scope.sum("d", "", "", Delta, false).point(7 * MS).int(1);
                 scope.gauge("???", "", "").point(7 * MS).int(1);
             }),
             &[(Reason::Unsupported, 2), (Reason::DeltaTemporality, 1)],
@@ -114,6 +114,47 @@ async fn every_point_without_a_place_is_counted_with_its_reason() {
     bytes[at] = 0xff;
     let broken = Request { parts: vec![bytes.into()], ..broken };
     assert_eq!(taken(&exporter, &broken).await, [(Reason::Malformed, 1)]);
+}
+
+#[tokio::test]
+async fn deltas_are_added_up() {
+    let exporter = started("").await;
+    let deltas = |time: u64, value: i64, counts: &[u64], low: i32| {
+        request(|scope| {
+            scope.sum("s", "", "", Delta, true).point(time).int(value);
+            let count = counts.iter().sum();
+            scope
+                .histogram("h", "", "", Delta)
+                .point(time)
+                .count(count)
+                .sum(1.5)
+                .buckets(&[1.0, 2.0], counts);
+            let mut exponential = scope.exponential_histogram("e", "", "", Delta);
+            exponential.point(time).count(1).sum(1.0).scale(0).positive(low, [1]);
+        })
+    };
+    assert_eq!(taken(&exporter, &deltas(MS, 5, &[1, 2, 3], 0)).await, []);
+    assert_eq!(taken(&exporter, &deltas(2 * MS, 7, &[1, 0, 0], 2)).await, []);
+    let again = deltas(2 * MS, 7, &[1, 0, 0], 2);
+    assert_eq!(taken(&exporter, &again).await, [(Reason::Duplicate, 3)], "no delta counts twice");
+    let text = scrape(&exporter).await;
+    let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(
+        samples,
+        [
+            r#"e_bucket{le="2"} 1"#,
+            r#"e_bucket{le="8"} 2"#,
+            r#"e_bucket{le="+Inf"} 2"#,
+            "e_sum 2",
+            "e_count 2",
+            r#"h_bucket{le="1"} 2"#,
+            r#"h_bucket{le="2"} 4"#,
+            r#"h_bucket{le="+Inf"} 7"#,
+            "h_sum 3",
+            "h_count 7",
+            "s_total 12",
+        ]
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use streamgauge_pdata::view::{
 };
 
 use super::resource::ResourceTarget;
-use super::{Dropped, Translated, Translator, exemplars, kinds};
+use super::{Dropped, Translated, Translator, exemplars, is_delta, kinds};
 use crate::classic::Classic;
 use crate::labels::Labels;
 use crate::native::Exponential;
@@ -24,6 +24,8 @@ pub(super) struct Points<'t, 'a, S> {
     out: &'t mut Translated<S>,
     /// What the metric at hand becomes.
     forms: Vec<Form<'t>>,
+    /// Whether its values count from the point before.
+    delta: bool,
     /// The labels of the form at hand.
     labels: Labels,
     attributes: Vec<(&'a str, streamgauge_pdata::view::Value<'a>)>,
@@ -79,6 +81,7 @@ impl<'t, 'a, S: Sink> Points<'t, 'a, S> {
             prefix,
             out,
             forms: Vec::new(),
+            delta: false,
             labels: Labels::default(),
             attributes: Vec::new(),
             exemplars: Vec::new(),
@@ -109,7 +112,8 @@ impl<'t, 'a, S: Sink> Points<'t, 'a, S> {
     /// Finds the forms of a metric.
     fn shape(&mut self, metric: &MetricView<'a>) -> Result<(), Dropped> {
         self.forms.clear();
-        let (kind, meta) = kinds(&metric.data)?;
+        let (kind, meta) = kinds(&metric.data, S::DELTAS)?;
+        self.delta = is_delta(&metric.data);
         let family = |name, kind, unit: &str| Family {
             name,
             kind,
@@ -193,7 +197,8 @@ impl<'t, 'a, S: Sink> Points<'t, 'a, S> {
             };
             self.latest_ms = self.latest_ms.max(Some(time_ms));
             let number = out.points;
-            out.series.point(&Point { family, labels, time_ms, ended, value, exemplars, number })?;
+            let delta = self.delta;
+            out.series.point(&Point { family, labels, time_ms, ended, delta, value, exemplars, number })?;
         }
         Ok(())
     }
@@ -295,6 +300,7 @@ impl<'t, 'a, S: Sink> Points<'t, 'a, S> {
                     labels: &self.labels,
                     time_ms: part.time_ms,
                     ended: value.is_none(),
+                    delta: false,
                     value: Value::Number(value.unwrap_or(0.0)),
                     exemplars: &[],
                     number: part.point,
