@@ -97,7 +97,7 @@ pub(crate) static FLAGS: &[Flag] = &[
     switch("disable-exporting-key-values", Needless("values are never read")),
     switch("exclude-latency-histogram-metrics", Needless("they are off until a metric asks for them")),
     switch("redact-config-metrics", Needless("the configuration is not shown as metrics")),
-    switch("disable-scrape-endpoint", Needless("there is no /scrape")),
+    switch("disable-scrape-endpoint", Needless("/scrape connects to nobody")),
     text("config-command", Needless("CONFIG is not asked")),
 ];
 

@@ -25,6 +25,8 @@ pub struct Point<'a> {
     pub family: &'a Family,
     /// The labels but for `__name__`, `le` and `quantile`; not finished.
     pub labels: &'a Labels,
+    /// The server that it is about, `host:port`; empty when the resource names none.
+    pub server: &'a str,
     /// When it was taken, milliseconds since 1970.
     pub time_ms: i64,
     /// Whether the series ends here; the value then only tells its form.

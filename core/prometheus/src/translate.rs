@@ -139,6 +139,7 @@ impl Translator {
             let _ = out.series.point(&Point {
                 family: &family,
                 labels: &target.labels,
+                server: "",
                 time_ms: target.timestamp_ms,
                 ended: false,
                 delta: false,

@@ -1,11 +1,11 @@
 //! A snapshot as text.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
 use streamgauge_prometheus::exposition::{Exposition, Format, Of, is_legal};
 
-use super::store::{Last, Snapshot};
+use super::store::{Held, Last, Snapshot};
 
 /// How a scraper wants it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,13 +22,24 @@ pub(super) struct Rules {
     pub expiration: Duration,
 }
 
-/// Writes everything that has not expired.
-pub(super) fn render(snapshot: &Snapshot, wish: Wish, rules: Rules, now: Instant) -> String {
+/// Writes everything that has not expired: of one server, when it is named.
+pub(super) fn render(
+    snapshot: &Snapshot,
+    server: Option<&str>,
+    wish: Wish,
+    rules: Rules,
+    now: Instant,
+) -> String {
+    // Whoever asks for a server by name calls its series by that name.
+    let instance = server.map(|server| format!("instance=\"{server}\""));
     let mut out = Exposition::new(wish.format);
     let mut escaped = HashSet::new();
     for (name, family) in snapshot {
-        let expired = |seen: Instant| now.saturating_duration_since(seen) > rules.expiration;
-        let mut series = family.series.iter().filter(|(_, held)| !expired(held.seen)).peekable();
+        let shown = |held: &Held| {
+            now.saturating_duration_since(held.seen) <= rules.expiration
+                && server.is_none_or(|server| *held.server == *server)
+        };
+        let mut series = family.series.iter().filter(|(_, held)| shown(held)).peekable();
         if series.peek().is_none() {
             continue;
         }
@@ -41,6 +52,8 @@ pub(super) fn render(snapshot: &Snapshot, wish: Wish, rules: Rules, now: Instant
         out.family(legacy.as_deref().unwrap_or(name), family.kind, &family.help, &family.unit);
         for (labels, held) in series {
             let labels = held.legacy.as_deref().filter(|_| !wish.utf8).unwrap_or(labels);
+            let without = instance.as_deref().and_then(|instance| without(labels, instance));
+            let labels = without.as_deref().unwrap_or(labels);
             let time_ms = (rules.timestamps && held.time_ms != 0).then_some(held.time_ms);
             let of = Of { labels, time_ms, exemplars: &held.exemplars };
             match &held.value {
@@ -55,9 +68,45 @@ pub(super) fn render(snapshot: &Snapshot, wish: Wish, rules: Rules, now: Instant
     out.finish()
 }
 
+/// The servers that there are series of.
+pub(super) fn servers(snapshot: &Snapshot, rules: Rules, now: Instant) -> BTreeSet<&str> {
+    let held = snapshot.values().flat_map(|family| family.series.values());
+    let shown = held.filter(|held| now.saturating_duration_since(held.seen) <= rules.expiration);
+    shown.map(|held| &*held.server).filter(|server| !server.is_empty()).collect()
+}
+
+/// Labels without one of them; `None` when it is not there. Quotes in values are escaped, so it is found nowhere else.
+fn without(labels: &str, label: &str) -> Option<String> {
+    let at = labels.find(label).filter(|at| *at == 0 || labels.as_bytes()[*at - 1] == b',')?;
+    let (before, after) = (&labels[..at], &labels[at + label.len()..]);
+    let after = after.strip_prefix(',').unwrap_or(after);
+    Some(if after.is_empty() { before.trim_end_matches(',').to_owned() } else { format!("{before}{after}") })
+}
+
 /// A name as scrapers know it that take no UTF-8.
 fn underscores(name: &str) -> String {
     let legal = |c: char| if c.is_ascii_alphanumeric() || c == ':' { c } else { '_' };
     let name: String = name.chars().map(legal).collect();
     if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without;
+
+    #[test]
+    fn a_label_is_taken_out_wherever_it_stands() {
+        let label = r#"instance="h:1""#;
+        for (labels, expected) in [
+            (r#"instance="h:1""#, Some("")),
+            (r#"instance="h:1",z="1""#, Some(r#"z="1""#)),
+            (r#"a="1",instance="h:1",z="1""#, Some(r#"a="1",z="1""#)),
+            (r#"a="1",instance="h:1""#, Some(r#"a="1""#)),
+            (r#"a="1",instance="h:10""#, None),
+            (r#"a="1",my_instance="h:1""#, None),
+            (r#"a=",instance=\"h:1\"""#, None),
+        ] {
+            assert_eq!(without(labels, label).as_deref(), expected, "{labels}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Who asks, in which language, and whether they may.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -10,11 +11,23 @@ use streamgauge_prometheus::exposition::Format;
 use streamgauge_transport::{Codec, PACK_FROM};
 use tokio::sync::Semaphore;
 
-use super::render::{Rules, Wish, render};
+use super::render::{Rules, Wish, render, servers};
 use super::store::Store;
 
 /// Answers that are written at the same time: each may be megabytes, whoever asks.
 const AT_ONCE: usize = 2;
+
+/// Where the series of one server are, called for by `target`.
+const SCRAPE: &str = "/scrape";
+/// Where Prometheus discovers the servers that are watched; redis_exporter's path.
+const SERVERS: &str = "/discover-cluster-nodes";
+
+/// What is asked for.
+enum Page {
+    All,
+    Of(String),
+    Servers,
+}
 
 /// What every connection answers from.
 pub(super) struct Scrapes {
@@ -45,7 +58,7 @@ impl Scrapes {
     pub async fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>> {
         let mut response = match self.check(&request).await {
             Err(refusal) => *refusal,
-            Ok(()) => self.scrape(request.headers()).await,
+            Ok(page) => self.page(page, request.headers()).await,
         };
         for (name, value) in &self.headers {
             response.headers_mut().insert(name, value.clone());
@@ -53,19 +66,30 @@ impl Scrapes {
         response
     }
 
-    async fn check<B>(&self, request: &Request<B>) -> Result<(), Box<Response<Full<Bytes>>>> {
-        if request.uri().path() != self.path {
-            let text = format!("no such path: metrics are at {}\n", self.path);
-            return Err(Box::new(plain(StatusCode::NOT_FOUND, text)));
-        }
+    async fn check<B>(&self, request: &Request<B>) -> Result<Page, Box<Response<Full<Bytes>>>> {
+        let page = match request.uri().path() {
+            path if path == self.path => Page::All,
+            SCRAPE => match target(request.uri().query().unwrap_or_default()) {
+                Some(target) => Page::Of(target),
+                None => {
+                    let text = "'target' parameter must be specified\n".to_owned();
+                    return Err(Box::new(plain(StatusCode::BAD_REQUEST, text)));
+                }
+            },
+            SERVERS => Page::Servers,
+            _ => {
+                let text = format!("no such path: metrics are at {}\n", self.path);
+                return Err(Box::new(plain(StatusCode::NOT_FOUND, text)));
+            }
+        };
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "GET is expected\n".to_owned());
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
             return Err(Box::new(response));
         }
-        let Some(authenticator) = &self.authenticator else { return Ok(()) };
+        let Some(authenticator) = &self.authenticator else { return Ok(page) };
         let shown = request.headers().get(authenticator.header()).map(HeaderValue::as_bytes);
-        let Err(why) = authenticator.authenticate(shown).await else { return Ok(()) };
+        let Err(why) = authenticator.authenticate(shown).await else { return Ok(page) };
         let mut response = plain(StatusCode::UNAUTHORIZED, format!("{why}\n"));
         if let Ok(challenge) = HeaderValue::try_from(authenticator.challenge()) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
@@ -73,10 +97,11 @@ impl Scrapes {
         Err(Box::new(response))
     }
 
-    async fn scrape(&self, headers: &HeaderMap) -> Response<Full<Bytes>> {
+    async fn page(&self, page: Page, headers: &HeaderMap) -> Response<Full<Bytes>> {
         let texts = |name| headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
         let accept: Vec<_> = texts(header::ACCEPT).collect();
         let wish = wish(&accept.join(","), self.open_metrics);
+        let is_json = matches!(page, Page::Servers);
         let gzip = takes_gzip(&texts(header::ACCEPT_ENCODING).collect::<Vec<_>>().join(","));
         // The semaphore is never closed.
         let turn = self.turns.clone().acquire_owned().await;
@@ -84,17 +109,33 @@ impl Scrapes {
         let written = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let snapshot = store.lock().unwrap_or_else(PoisonError::into_inner).snapshot();
-            let text = Bytes::from(render(&snapshot, wish, rules, now));
+            let text = match &page {
+                Page::All => render(&snapshot, None, wish, rules, now),
+                // Nothing is asked of the target: who is not watched already has nothing to show.
+                Page::Of(server) if !servers(&snapshot, rules, now).contains(server.as_str()) => return None,
+                Page::Of(server) => render(&snapshot, Some(server), wish, rules, now),
+                Page::Servers => discovery(&servers(&snapshot, rules, now)),
+            };
+            let text = Bytes::from(text);
             let packed =
                 (gzip && text.len() >= PACK_FROM).then(|| Codec::Gzip.pack(&text, None).ok()).flatten();
-            (text, packed)
+            Some((text, packed))
         });
-        let Ok((text, packed)) = written.await else {
-            return plain(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written\n".to_owned());
+        let (text, packed) = match written.await {
+            Ok(Some(written)) => written,
+            Ok(None) => {
+                let text = "this target is not watched: add a receiver for it\n".to_owned();
+                return plain(StatusCode::NOT_FOUND, text);
+            }
+            Err(_) => {
+                let text = "the metrics could not be written\n".to_owned();
+                return plain(StatusCode::INTERNAL_SERVER_ERROR, text);
+            }
         };
         let is_packed = packed.is_some();
         let mut response = Response::new(Full::from(packed.unwrap_or(text)));
-        let content_type = HeaderValue::from_static(content_type(wish));
+        let content_type = if is_json { "application/json" } else { content_type(wish) };
+        let content_type = HeaderValue::from_static(content_type);
         response.headers_mut().insert(header::CONTENT_TYPE, content_type);
         response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
         if is_packed {
@@ -102,6 +143,41 @@ impl Scrapes {
         }
         response
     }
+}
+
+/// The `target` of a query, as series name their server: without the scheme that redis_exporter allows.
+fn target(query: &str) -> Option<String> {
+    let value = query.split('&').find_map(|pair| pair.strip_prefix("target="))?;
+    let target = decoded(value);
+    let address = target.split_once("://").map_or(target.as_str(), |(_, address)| address);
+    Some(address.trim_end_matches('/').to_owned()).filter(|address| !address.is_empty())
+}
+
+/// A query's value with its `%xx` read.
+fn decoded(value: &str) -> String {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let hex = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
+        match (first, tail.get(..2).and_then(hex)) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Servers as Prometheus' HTTP service discovery reads them.
+fn discovery(servers: &BTreeSet<&str>) -> String {
+    let quoted = |server: &&str| format!("\"{}\"", server.replace('\\', "\\\\").replace('"', "\\\""));
+    let targets: Vec<_> = servers.iter().map(quoted).collect();
+    format!("[{{\"targets\":[{}],\"labels\":{{}}}}]\n", targets.join(","))
 }
 
 fn plain(status: StatusCode, text: String) -> Response<Full<Bytes>> {
@@ -180,6 +256,21 @@ mod tests {
             ("", true, text, false),
         ] {
             assert_eq!(wish(accept, open_metrics), Wish { format, utf8 }, "{accept}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_known_with_its_scheme_and_without() {
+        for (query, expected) in [
+            ("target=h:1", Some("h:1")),
+            ("a=b&target=redis%3A%2F%2Fh%3A1%2F", Some("h:1")),
+            ("target=rediss://h:1", Some("h:1")),
+            ("target=%zz", Some("%zz")),
+            ("target=", None),
+            ("targets=h", None),
+            ("", None),
+        ] {
+            assert_eq!(target(query).as_deref(), expected, "{query}");
         }
     }
 

@@ -3,7 +3,7 @@
 //! Families are shared with the snapshots that scrapes are written from; one that changes while a scrape reads it is
 //! copied, so neither waits for the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,8 @@ pub(super) struct Held {
     pub seen: Instant,
     pub value: Last,
     pub exemplars: Vec<Exemplar>,
+    /// The server that it is about, `host:port`; empty when nobody said.
+    pub server: Arc<str>,
     /// The labels for a scraper that takes no UTF-8 names, where that makes a difference.
     pub legacy: Option<Arc<str>>,
 }
@@ -57,11 +59,14 @@ pub(super) struct Store {
     max_series: usize,
     expiration: Duration,
     swept: Option<Instant>,
+    /// Servers, so that series share their names; forgotten when no series has them.
+    servers: BTreeSet<Arc<str>>,
 }
 
 impl Store {
     pub fn new(max_series: usize, expiration: Duration) -> Self {
-        Store { families: Snapshot::new(), series: 0, max_series, expiration, swept: None }
+        let (families, servers) = (Snapshot::new(), BTreeSet::new());
+        Store { families, series: 0, max_series, expiration, swept: None, servers }
     }
 
     /// What there is now: one reference a family.
@@ -97,6 +102,18 @@ impl Store {
             }
         }
         self.families.retain(|_, family| !family.series.is_empty());
+        self.servers.retain(|server| Arc::strong_count(server) > 1);
+    }
+
+    fn server(servers: &mut BTreeSet<Arc<str>>, name: &str) -> Arc<str> {
+        match servers.get(name) {
+            Some(server) => server.clone(),
+            None => {
+                let server: Arc<str> = name.into();
+                servers.insert(server.clone());
+                server
+            }
+        }
     }
 
     /// Ends a series. Where a value of the same time has taken its place, that goes on.
@@ -142,6 +159,7 @@ impl Store {
                 seen: now,
                 value: Last::of(&point.value, None),
                 exemplars: point.exemplars.to_vec(),
+                server: Store::server(&mut self.servers, point.server),
                 legacy: (legacy != text).then(|| legacy.into()),
             };
             Arc::make_mut(family).series.insert(text.into(), held);
@@ -160,6 +178,9 @@ impl Store {
         let twin = same_time && !value.same(&held.value);
         if let Some(held) = Arc::make_mut(family).series.get_mut(text.as_str()) {
             (held.time_ms, held.seen, held.value) = (point.time_ms, now, value);
+            if *held.server != *point.server {
+                held.server = Store::server(&mut self.servers, point.server);
+            }
             if !point.exemplars.is_empty() {
                 held.exemplars = point.exemplars.to_vec();
             }

@@ -198,7 +198,9 @@ impl<'t, 'a, S: Sink> Points<'t, 'a, S> {
             self.latest_ms = self.latest_ms.max(Some(time_ms));
             let number = out.points;
             let delta = self.delta;
-            out.series.point(&Point { family, labels, time_ms, ended, delta, value, exemplars, number })?;
+            let server = self.target.server.as_str();
+            let point = Point { family, labels, server, time_ms, ended, delta, value, exemplars, number };
+            out.series.point(&point)?;
         }
         Ok(())
     }
@@ -298,6 +300,7 @@ impl<'t, 'a, S: Sink> Points<'t, 'a, S> {
                 let point = Point {
                     family: &family,
                     labels: &self.labels,
+                    server: &self.target.server,
                     time_ms: part.time_ms,
                     ended: value.is_none(),
                     delta: false,

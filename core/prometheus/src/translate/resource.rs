@@ -60,6 +60,8 @@ pub(super) struct ResourceTarget {
     pub labels: Labels,
     /// The same for presets' series: those of servers that have no instance are told apart by their address.
     pub preset: Labels,
+    /// The server that the resource is about, `host:port` or a socket's path.
+    pub server: String,
     job: String,
     instance: String,
 }
@@ -87,12 +89,12 @@ impl Translator {
             self.label("", key, &value, &mut labels)?;
         }
         let mut preset = labels.clone();
+        let (address, port) = (text("server.address")?, text("server.port")?);
+        let server = if port.is_empty() { address } else { format!("{address}:{port}") };
         if instance.is_empty() {
-            let (address, port) = (text("server.address")?, text("server.port")?);
-            let address = if port.is_empty() { address } else { format!("{address}:{port}") };
-            preset.push(Rank::Target, "instance", &address);
+            preset.push(Rank::Target, "instance", &server);
         }
-        Ok(ResourceTarget { labels, preset, job, instance })
+        Ok(ResourceTarget { labels, preset, server, job, instance })
     }
 
     fn target_labels(&self, job: &str, instance: &str, labels: &mut Labels) {

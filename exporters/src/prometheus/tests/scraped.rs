@@ -127,6 +127,43 @@ async fn prometheus_reads_openmetrics_as_it_was_meant_exemplars_included() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn prometheus_discovers_the_servers_and_scrapes_each_by_its_name() {
+    let exporter = started("presets: [redis_exporter]").await;
+    for (port, used) in [("6379", 5), ("6380", 7)] {
+        let server = [("server.address", "cache"), ("server.port", port)];
+        let batch = request_of(&server, |s| _ = s.gauge("redis.memory.used", "By", "").point(MS).int(used));
+        assert_eq!(taken(&exporter, &batch).await, []);
+    }
+    assert_eq!(get(&exporter, "/scrape", &[]).await.status, 400);
+    assert_eq!(get(&exporter, "/scrape?target=elsewhere:6379", &[]).await.status, 404);
+    let address = exporter.address();
+    let config = format!(
+        "global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}
+scrape_configs:
+  - job_name: redis
+    metrics_path: /scrape
+    http_sd_configs: [{{url: 'http://{address}/discover-cluster-nodes', refresh_interval: 200ms}}]
+    relabel_configs:
+      - {{source_labels: [__address__], target_label: __param_target}}
+      - {{source_labels: [__address__], target_label: instance}}
+      - {{target_label: __address__, replacement: '{address}'}}
+"
+    );
+    blocking(move || {
+        let prometheus = Prometheus::builder().config(&config).start();
+        for (port, used) in [("6379", 5.0), ("6380", 7.0)] {
+            let query = format!("redis_memory_used_bytes{{instance=\"cache:{port}\"}}");
+            let found = prometheus.wait_for(&query, SOON);
+            assert_eq!((found.len(), found[0].value), (1, used));
+            let names: Vec<_> = found[0].labels.keys().map(String::as_str).collect();
+            assert_eq!(names, ["__name__", "instance", "job"], "what redis_exporter's series have");
+        }
+        assert_eq!(prometheus.value("count(redis_memory_used_bytes)"), Some(2.0));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn prometheus_scrapes_by_tls() {
     let dir = std::env::temp_dir().join(format!("streamgauge-prometheus-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
