@@ -174,3 +174,36 @@ fn a_lag_that_the_server_cannot_tell_is_not_zero() {
     assert_eq!(known, Some(f64::from(u8::from(!lag.is_empty()))), "{lag:?}");
     assert!(lag.iter().all(|sample| sample.value > 0.0), "{lag:?}");
 }
+
+#[test]
+fn passwords_of_the_environment_open_the_server_and_guard_the_scrape() {
+    let redis = Redis::builder().password("p$$w${env:HOME}").start();
+    let target = format!("127.0.0.1:{}", free_port());
+    let mut collector = [
+        ("REDIS_ADDR", redis.addr().as_str()),
+        ("REDIS_PASSWORD", "p$$w${env:HOME}"),
+        ("REDIS_EXPORTER_WEB_LISTEN_ADDRESS", &target),
+        ("REDIS_EXPORTER_BASIC_AUTH_USERNAME", "ann"),
+        ("REDIS_EXPORTER_BASIC_AUTH_PASSWORD", "secret"),
+        ("REDIS_EXPORTER_LOG_FORMAT", "json"),
+    ]
+    .iter()
+    .fold(binary(), |builder, (name, value)| builder.env(name, value))
+    .start();
+    collector.wait_for_log("\"", SOON);
+    let url = format!("http://{target}/metrics");
+    let ask = |headers: &[(&str, &str)]| http::request("GET", &url, headers, &[]).ok();
+    let text = poll_until("the server is up", SOON, || {
+        let answer = ask(&[("authorization", "Basic YW5uOnNlY3JldA==")])?; // ann:secret
+        Some(answer.text()).filter(|text| text.contains("\nredis_up 1\n"))
+    });
+    assert!(text.contains("\nredis_connected_clients "), "{text}");
+    for headers in [&[][..], &[("authorization", "Basic YW5uOnNlY3JldHM=")]] {
+        let refused = ask(headers).unwrap();
+        assert_eq!(refused.status, 401);
+        assert!(refused.headers["www-authenticate"].starts_with("Basic "));
+    }
+    let (code, log) = collector.terminate(SOON);
+    assert_eq!(code, Some(0), "{log}");
+    assert!(!log.contains("p$$w") && !log.contains("secret"), "{log}");
+}
