@@ -50,7 +50,7 @@ impl Delivery {
         dead_letter: Option<Arc<dyn DeadLetter>>,
     ) -> Arc<Delivery> {
         let DeliverySettings { timeout, retry, queue, breaker, dead_letter: _ } = settings;
-        let stop = Arc::new(Stop::new());
+        let stop = Arc::new(Stop::new(queue.enabled && queue.storage.is_some()));
         let (alive, under_way) = mpsc::channel(1);
         let log = Log::new(signal, &host);
         let waits_for_instance = queue.enabled;

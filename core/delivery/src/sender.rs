@@ -242,7 +242,7 @@ impl Sender {
         tokio::select! {
             biased;
             pass = breaker.pass() => Ok(Some(pass)),
-            () = self.stop.passed() => Err(Outcome::retry(Reason::Stopping)),
+            () = self.stop.gives_up() => Err(Outcome::retry(Reason::Stopping)),
             () = sleep(patience) => Err(exhausted(last.unwrap_or("the circuit is open"), None)),
         }
     }

@@ -120,6 +120,16 @@ async fn until(what: &str, mut look: impl FnMut() -> bool) {
 }
 
 #[tokio::test]
+async fn a_stop_does_not_wait_for_a_peer_that_is_down() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(dir.path(), on_disk(|_| {}), &Peer::always(Answer::Unreachable)).await;
+    rig.send("a").await;
+    until("an attempt", || rig.host.node(Signal::Logs).held_items.get() == 10).await;
+    let drained = tokio::time::timeout(SOON, rig.delivery.drain(Instant::now() + Duration::from_secs(3600)));
+    assert_eq!(drained.await.ok(), Some(0), "it stays on the disk");
+}
+
+#[tokio::test]
 async fn what_is_acknowledged_and_not_delivered_is_sent_in_order_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let down = Peer::always(Answer::Unreachable);

@@ -143,7 +143,7 @@ fn of_a_seconds_requests_the_first_are_shown_and_then_every_nth() {
 #[test]
 fn the_readmes_examples_load_and_unknown_keys_do_not() {
     let blocks: Vec<_> = FACTORY.description.readme.split("```yaml\n").skip(1).collect();
-    assert_eq!(blocks.len(), 2);
+    assert!(!blocks.is_empty());
     for block in blocks {
         let (_, body) = block.split("```").next().unwrap().split_once('\n').unwrap();
         (FACTORY.config.read)(&Section::from_yaml("exporters::debug", body).unwrap()).unwrap();

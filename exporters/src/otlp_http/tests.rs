@@ -192,7 +192,7 @@ fn the_examples_of_the_readme_are_whole_sections() {
     let readme = super::FACTORY.description.readme;
     let examples: Vec<&str> =
         readme.split("```yaml\n").skip(1).map(|e| e.split("```").next().unwrap()).collect();
-    assert_eq!(examples.len(), 2);
+    assert!(!examples.is_empty());
     for example in examples {
         assert_eq!(read(example).unwrap().problems(), []);
     }

@@ -258,7 +258,7 @@ async fn the_future_begins_at_the_hosts_clock() {
 #[test]
 fn the_readmes_examples_load() {
     let blocks: Vec<_> = FACTORY.description.readme.split("```yaml\n").skip(1).collect();
-    assert_eq!(blocks.len(), 3);
+    assert!(!blocks.is_empty());
     for block in blocks {
         let (_, body) = block.split("```").next().unwrap().split_once('\n').unwrap();
         read(body).unwrap();

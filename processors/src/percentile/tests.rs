@@ -231,7 +231,7 @@ fn broken_bytes_pass_and_harm_nothing() {
 #[test]
 fn the_examples_of_the_readme_load() {
     let examples = examples(FACTORY.description.readme);
-    assert_eq!(examples.len(), 2);
+    assert!(!examples.is_empty());
     for example in examples {
         read(&FACTORY.config, example).unwrap();
     }
