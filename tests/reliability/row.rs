@@ -49,7 +49,7 @@ const HEAD: &str = "# What happens to records
 
 Numbered log records are sent to the collector by OTLP/HTTP and counted where they arrive. Where nothing else is said the
 exporter has a queue on disk (`sending_queue.storage`). Written by `UPDATE=1 cargo test --test reliability`; `make chaos` runs
-the same for longer.
+the same for longer. [What the Go Collector loses and keeps](reliability-peers.md) stands beside it.
 
 - acknowledged: the sender had its 200.
 - duplicated: arrived more than once. A crash, or an answer that does not come, repeats what was on its way at that moment, and
