@@ -79,6 +79,9 @@ enum From {
     Stripped(&'static str, &'static str),
     /// The same, in other words; a word that is not listed stays.
     Words(&'static str, &'static [(&'static str, &'static str)]),
+    /// What stands before the last colon of the point's attribute, and what stands behind it.
+    Host(&'static str),
+    Port(&'static str),
     /// The resource's attribute.
     Resource(&'static str),
     /// Always this.
@@ -134,6 +137,12 @@ impl Preset {
     pub fn sources(&self) -> impl Iterator<Item = &'static str> {
         let ratios = self.table.ratios.iter().flat_map(|ratio| [ratio.part, ratio.whole.metric()]);
         self.table.rows.iter().map(|row| row.from).chain(ratios)
+    }
+
+    /// The metrics that the name is made of.
+    pub fn sources_of(&self, name: &str) -> impl Iterator<Item = &'static str> {
+        let rows = self.table.rows.iter().filter(move |row| self.name(row.to) == name);
+        rows.map(|row| row.from)
     }
 
     /// The names that the preset gives.
@@ -236,6 +245,12 @@ impl Label {
             From::Words(key, words) => {
                 let value = text(key).unwrap_or_default();
                 push("", words.iter().find(|(word, _)| *word == value).map_or(value, |(_, other)| other));
+            }
+            From::Host(key) => {
+                push("", text(key).and_then(|text| text.rsplit_once(':')).map_or("", |(host, _)| host))
+            }
+            From::Port(key) => {
+                push("", text(key).and_then(|text| text.rsplit_once(':')).map_or("", |(_, port)| port))
             }
             From::Resource(key) => {
                 if let Some(value) = resource.get(key)? {
