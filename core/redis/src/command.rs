@@ -7,115 +7,228 @@ use crate::id::StreamId;
 /// The most entries of a pending list, or keys of a SCAN page, that one command may ask for: about half a millisecond.
 const PAGE: u32 = 500;
 
+/// What goes first when there is server time for only some commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Nice to know: consumers, one by one.
+    Low,
+    /// Details of what the basic set tells, and the search for streams.
+    Normal,
+    /// Without it a number of the basic set cannot be understood.
+    High,
+    /// The basic set, INFO, XLEN and XINFO GROUPS, and who is where: always sent, and only reported when it alone
+    /// costs more than the budget.
+    Basic,
+}
+
 /// A command that only reads, in a shape whose cost is known.
 #[derive(Clone)]
 pub struct ReadCommand {
     cmd: Cmd,
+    /// The command as the server's `commandstats` spells it, such as `xinfo|stream`.
+    name: &'static str,
+    priority: Priority,
     /// What it costs the server, in microseconds, roughly: chunks of a pipeline are cut by it.
     cost: u32,
+    /// Whether ASKING goes before it.
+    asking: bool,
 }
 
 impl ReadCommand {
-    fn new(words: &[&[u8]], cost: u32) -> Self {
+    fn new(name: &'static str, arguments: &[&[u8]], cost: u32) -> Self {
         let mut cmd = Cmd::new();
-        words.iter().for_each(|word| {
+        for word in name.split('|') {
+            cmd.arg(word.to_ascii_uppercase());
+        }
+        arguments.iter().for_each(|word| {
             cmd.arg(*word);
         });
-        ReadCommand { cmd, cost }
+        ReadCommand { cmd, name, priority: Priority::Basic, cost, asking: false }
+    }
+
+    fn of(self, priority: Priority) -> Self {
+        ReadCommand { priority, ..self }
+    }
+
+    /// The same with another priority.
+    pub fn with_priority(self, priority: Priority) -> Self {
+        self.of(priority)
+    }
+
+    /// The same for a key that the node is about to get: ASKING goes before it.
+    pub fn asking(self) -> Self {
+        ReadCommand { asking: true, ..self }
     }
 
     /// `PING`
     pub fn ping() -> Self {
-        Self::new(&[b"PING"], 1)
+        Self::new("ping", &[], 1)
     }
 
     /// `INFO everything`: all sections. 60 us, 5 to 10 KB.
     pub fn info_everything() -> Self {
-        Self::new(&[b"INFO", b"everything"], 60)
+        Self::new("info", &[b"everything"], 60)
+    }
+
+    /// `INFO all`: the same of a sentinel, which before 7.0 does not know `everything`.
+    pub fn info_all() -> Self {
+        Self::new("info", &[b"all"], 60)
     }
 
     /// `INFO server`: version, run id and clock.
     pub fn info_server() -> Self {
-        Self::new(&[b"INFO", b"server"], 10)
+        Self::new("info", &[b"server"], 10)
+    }
+
+    /// `INFO replication`: role, master and replicas.
+    pub fn info_replication() -> Self {
+        Self::new("info", &[b"replication"], 10)
+    }
+
+    /// `INFO commandstats`: what each command has cost so far.
+    pub(crate) fn info_commandstats() -> Self {
+        Self::new("info", &[b"commandstats"], 30)
+    }
+
+    /// `CLUSTER SHARDS`: the nodes and their slots, since 7.0, for a cluster of about so many nodes.
+    pub(crate) fn cluster_shards(nodes: usize) -> Self {
+        Self::new("cluster|shards", &[], 10 + 10 * cost_of(nodes as u64))
+    }
+
+    /// `CLUSTER NODES`: the same as text, in every version.
+    pub(crate) fn cluster_nodes(nodes: usize) -> Self {
+        Self::new("cluster|nodes", &[], 10 + 10 * cost_of(nodes as u64))
+    }
+
+    /// `CLUSTER MYID`
+    pub(crate) fn cluster_my_id() -> Self {
+        Self::new("cluster|myid", &[], 2)
+    }
+
+    /// `SENTINEL MYID`, since 6.2.
+    pub(crate) fn sentinel_my_id() -> Self {
+        Self::new("sentinel|myid", &[], 2)
+    }
+
+    /// `SENTINEL MASTERS`
+    pub(crate) fn sentinel_masters() -> Self {
+        Self::new("sentinel|masters", &[], 50)
+    }
+
+    /// `SENTINEL REPLICAS name`
+    pub(crate) fn sentinel_replicas(master: &str) -> Self {
+        Self::new("sentinel|replicas", &[master.as_bytes()], 50)
+    }
+
+    /// `SENTINEL SENTINELS name`
+    pub(crate) fn sentinel_sentinels(master: &str) -> Self {
+        Self::new("sentinel|sentinels", &[master.as_bytes()], 50)
+    }
+
+    /// `ASKING`: the next command may be about a key that the node is about to get.
+    pub(crate) fn ask() -> Self {
+        Self::new("asking", &[], 1)
     }
 
     /// `CLUSTER INFO`
     pub fn cluster_info() -> Self {
-        Self::new(&[b"CLUSTER", b"INFO"], 10)
+        Self::new("cluster|info", &[], 10)
     }
 
     /// `TYPE key`
     pub fn key_type(key: &[u8]) -> Self {
-        Self::new(&[b"TYPE", key], 2)
+        Self::new("type", &[key], 2).of(Priority::Normal)
     }
 
     /// `SCAN cursor MATCH pattern COUNT n TYPE stream`: one page; `n` is at most 500.
     pub fn scan_streams(cursor: u64, pattern: &[u8], n: u32) -> Self {
         let (cursor, n) = (cursor.to_string(), n.clamp(1, PAGE));
         let count = n.to_string();
-        let words: [&[u8]; 8] =
-            [b"SCAN", cursor.as_bytes(), b"MATCH", pattern, b"COUNT", count.as_bytes(), b"TYPE", b"stream"];
-        Self::new(&words, n)
+        let words: [&[u8]; 7] =
+            [cursor.as_bytes(), b"MATCH", pattern, b"COUNT", count.as_bytes(), b"TYPE", b"stream"];
+        Self::new("scan", &words, n).of(Priority::Normal)
     }
 
     /// `XLEN key`
     pub fn xlen(key: &[u8]) -> Self {
-        Self::new(&[b"XLEN", key], 3)
+        Self::new("xlen", &[key], 3)
     }
 
     /// `XINFO STREAM key`, never with FULL. The reply holds the first and the last entry with their payload.
     pub fn xinfo_stream(key: &[u8]) -> Self {
-        Self::new(&[b"XINFO", b"STREAM", key], 10)
+        Self::new("xinfo|stream", &[key], 10).of(Priority::Normal)
     }
 
     /// `XINFO GROUPS key`, for a stream with about so many groups.
     pub fn xinfo_groups(key: &[u8], groups: u64) -> Self {
-        Self::new(&[b"XINFO", b"GROUPS", key], 5 + cost_of(groups))
+        Self::new("xinfo|groups", &[key], 5 + cost_of(groups))
     }
 
     /// `XINFO CONSUMERS key group`, for a group with about so many consumers: 1 us each.
     pub fn xinfo_consumers(key: &[u8], group: &[u8], consumers: u64) -> Self {
-        Self::new(&[b"XINFO", b"CONSUMERS", key, group], 5 + cost_of(consumers))
+        Self::new("xinfo|consumers", &[key, group], 5 + cost_of(consumers)).of(Priority::Low)
     }
 
     /// `XPENDING key group`: the summary, for a group with about so many consumers.
     pub fn xpending(key: &[u8], group: &[u8], consumers: u64) -> Self {
-        Self::new(&[b"XPENDING", key, group], 5 + cost_of(consumers))
+        Self::new("xpending", &[key, group], 5 + cost_of(consumers)).of(Priority::Normal)
     }
 
     /// `XPENDING key group - + n`: the `n` oldest (at most 500). Never with IDLE, which scans the whole list.
     pub fn xpending_oldest(key: &[u8], group: &[u8], n: u32) -> Self {
         let n = n.clamp(1, PAGE);
-        Self::new(&[b"XPENDING", key, group, b"-", b"+", n.to_string().as_bytes()], 15 + n)
+        Self::new("xpending", &[key, group, b"-", b"+", n.to_string().as_bytes()], 15 + n).of(Priority::High)
     }
 
     /// `XRANGE key (id + COUNT 1`: the entry behind an id, with its payload.
     pub fn xrange_next(key: &[u8], after: StreamId) -> Self {
-        Self::new(&[b"XRANGE", key, format!("({after}").as_bytes(), b"+", b"COUNT", b"1"], 15)
+        Self::new("xrange", &[key, format!("({after}").as_bytes(), b"+", b"COUNT", b"1"], 15)
+            .of(Priority::Normal)
     }
 
     /// `SELECT db`
     pub(crate) fn select(db: u32) -> Self {
-        Self::new(&[b"SELECT", db.to_string().as_bytes()], 1)
+        Self::new("select", &[db.to_string().as_bytes()], 1)
     }
 
     /// `CLIENT SETNAME name`
     pub(crate) fn set_name(name: &str) -> Self {
-        Self::new(&[b"CLIENT", b"SETNAME", name.as_bytes()], 1)
+        Self::new("client|setname", &[name.as_bytes()], 1)
     }
 
     /// `CLIENT SETINFO LIB-NAME|LIB-VER text`, since 7.2.
     pub(crate) fn set_info(what: &str, text: &str) -> Self {
-        Self::new(&[b"CLIENT", b"SETINFO", what.as_bytes(), text.as_bytes()], 1)
+        Self::new("client|setinfo", &[what.as_bytes(), text.as_bytes()], 1)
     }
 
     /// `CLIENT NO-TOUCH on`: what is read here does not look used. Since 7.2.
     pub(crate) fn no_touch() -> Self {
-        Self::new(&[b"CLIENT", b"NO-TOUCH", b"on"], 1)
+        Self::new("client|no-touch", &[b"on"], 1)
     }
 
+    /// What it costs by the table of reference, microseconds.
     pub(crate) fn cost(&self) -> u32 {
         self.cost
+    }
+
+    /// Its name in `commandstats`.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether its answer holds `commandstats`.
+    pub(crate) fn tells_stats(&self) -> bool {
+        let last = self.cmd.args_iter().last();
+        let tells = |section: &[u8]| [&b"everything"[..], b"all", b"commandstats"].contains(&section);
+        self.name == "info" && matches!(last, Some(redis::Arg::Simple(section)) if tells(section))
+    }
+
+    pub(crate) fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    pub(crate) fn is_asking(&self) -> bool {
+        self.asking
     }
 
     pub(crate) fn cmd(&self) -> &Cmd {
@@ -135,7 +248,7 @@ impl ReadCommand {
 }
 
 fn cost_of(items: u64) -> u32 {
-    u32::try_from(items).unwrap_or(u32::MAX - 5)
+    u32::try_from(items).unwrap_or(u32::MAX).min(1 << 24)
 }
 
 impl std::fmt::Debug for ReadCommand {
@@ -154,6 +267,7 @@ mod tests {
         let all = [
             ReadCommand::ping(),
             ReadCommand::info_everything(),
+            ReadCommand::info_all(),
             ReadCommand::info_server(),
             ReadCommand::cluster_info(),
             ReadCommand::key_type(key),
@@ -169,6 +283,16 @@ mod tests {
             ReadCommand::set_name("n"),
             ReadCommand::set_info("LIB-NAME", "n"),
             ReadCommand::no_touch(),
+            ReadCommand::info_replication(),
+            ReadCommand::info_commandstats(),
+            ReadCommand::cluster_shards(6),
+            ReadCommand::cluster_nodes(6),
+            ReadCommand::cluster_my_id(),
+            ReadCommand::sentinel_my_id(),
+            ReadCommand::sentinel_masters(),
+            ReadCommand::sentinel_replicas("RESET"),
+            ReadCommand::sentinel_sentinels("RESET"),
+            ReadCommand::ask(),
         ];
         let shown: Vec<_> = all.iter().map(|command| format!("{command:?}")).collect();
         assert_eq!(
@@ -176,6 +300,7 @@ mod tests {
             [
                 "PING",
                 "INFO everything",
+                "INFO all",
                 "INFO server",
                 "CLUSTER INFO",
                 "TYPE DEL",
@@ -191,6 +316,16 @@ mod tests {
                 "CLIENT SETNAME n",
                 "CLIENT SETINFO LIB-NAME n",
                 "CLIENT NO-TOUCH on",
+                "INFO replication",
+                "INFO commandstats",
+                "CLUSTER SHARDS",
+                "CLUSTER NODES",
+                "CLUSTER MYID",
+                "SENTINEL MYID",
+                "SENTINEL MASTERS",
+                "SENTINEL REPLICAS RESET",
+                "SENTINEL SENTINELS RESET",
+                "ASKING",
             ]
         );
     }

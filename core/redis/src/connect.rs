@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, ErrorKind, Pipeline, RedisConnectionInfo, RedisError, Value};
+use redis::{
+    AsyncConnectionConfig, ErrorKind, Pipeline, ProtocolVersion, RedisConnectionInfo, RedisError, Value,
+};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
@@ -29,6 +31,36 @@ pub(crate) struct Live {
     driver: JoinHandle<()>,
     /// The database that is selected.
     pub(crate) db: u32,
+    /// Who answers.
+    pub(crate) identity: Arc<Identity>,
+}
+
+/// What a server says of itself when a connection is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Its process; another one after a restart.
+    pub run_id: String,
+    /// Its version, Valkey's own where it is Valkey.
+    pub version: Option<String>,
+    /// `redis` or `valkey`.
+    pub name: &'static str,
+    /// `standalone`, `cluster` or `sentinel`.
+    pub mode: String,
+    /// Major and minor number of the Redis version whose commands it has.
+    pub(crate) commands: (u32, u32),
+}
+
+impl Identity {
+    /// Reads INFO.
+    pub fn of(info: &Info<'_>) -> Identity {
+        Identity {
+            run_id: info.text("run_id").unwrap_or("").to_owned(),
+            version: info.version().map(str::to_owned),
+            name: if info.is_valkey() { "valkey" } else { "redis" },
+            mode: info.mode().unwrap_or("standalone").to_owned(),
+            commands: info.commands(),
+        }
+    }
 }
 
 impl Drop for Live {
@@ -46,29 +78,47 @@ pub(crate) enum Broken {
 }
 
 impl Live {
-    /// Connects as the target says.
-    pub(crate) async fn open(target: &Target, tls: Option<&Tls>) -> Result<Live, Unreachable> {
+    /// Connects as the target says, in RESP3, and where the server or a proxy before it does not speak that, in RESP2.
+    pub(crate) async fn open(
+        target: &Target,
+        tls: Option<&Tls>,
+        resp3: &mut bool,
+    ) -> Result<Live, Unreachable> {
+        if *resp3 {
+            match Live::open_as(target, tls, ProtocolVersion::RESP3).await {
+                Err(Refusal::Protocol) => *resp3 = false,
+                Err(Refusal::Final(error)) => return Err(error),
+                Ok(live) => return Ok(live),
+            }
+        }
+        Live::open_as(target, tls, ProtocolVersion::RESP2).await.map_err(|refusal| match refusal {
+            Refusal::Final(error) => error,
+            Refusal::Protocol => {
+                Unreachable::new("connect", format!("{} speaks no protocol of ours", target.address))
+            }
+        })
+    }
+
+    async fn open_as(target: &Target, tls: Option<&Tls>, protocol: ProtocolVersion) -> Result<Live, Refusal> {
         let allowance = Allowance::default();
         allowance.set(GREETING);
         let socket = Capped { socket: socket(target, tls).await?, allowance: allowance.clone() };
-        let mut user = RedisConnectionInfo::default().set_db(i64::from(target.db)).set_skip_set_lib_name();
-        if let Some(name) = &target.username {
-            user = user.set_username(name);
-        }
-        if target.username.is_some() || target.password.is_some() {
-            user = user.set_password(target.password.as_deref().unwrap_or(""));
-        }
+        let user = login(target).await?.set_db(i64::from(target.db)).set_protocol(protocol);
         // redis-rs would give up on an answer after 500 ms; here the caller's deadline is the limit.
         let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
         let (connection, driver) = MultiplexedConnection::new_with_config(&user, socket, config)
             .await
-            .map_err(|error| refused(target, &error))?;
-        let mut live = Live { connection, allowance, driver: tokio::spawn(driver), db: target.db };
+            .map_err(|error| match protocol {
+                ProtocolVersion::RESP3 if no_resp3(&error) => Refusal::Protocol,
+                _ => Refusal::Final(refused(target, &error)),
+            })?;
+        let driver = tokio::spawn(driver);
+        let mut live = Live { connection, allowance, driver, db: target.db, identity: Arc::default() };
         live.greet(target).await?;
         Ok(live)
     }
 
-    /// Says who we are. A refusal costs nothing but the name.
+    /// Says who we are, and learns who answers. A refusal costs nothing but the name.
     async fn greet(&mut self, target: &Target) -> Result<(), Unreachable> {
         let lost = |broken| match broken {
             Broken::TooLarge => Unreachable::new("connect", format!("{} is no Redis server", target.address)),
@@ -82,8 +132,9 @@ impl Live {
         }
         let text = answers.get(1).and_then(bytes).unwrap_or_default();
         let text = String::from_utf8_lossy(text);
-        // An older server would count an error in INFO errorstats, where people look for their own.
-        if Info::parse(&text).at_least(7, 2) {
+        let identity = Identity::of(&Info::parse(&text));
+        // An older server would count an error in INFO errorstats, where people look for their own; a sentinel too.
+        if identity.commands >= (7, 2) && identity.mode != "sentinel" {
             let more = [
                 ReadCommand::set_info("LIB-NAME", NAME),
                 ReadCommand::set_info("LIB-VER", env!("CARGO_PKG_VERSION")),
@@ -91,6 +142,7 @@ impl Live {
             ];
             self.send(&more, GREETING).await.map_err(lost)?;
         }
+        self.identity = Arc::new(identity);
         Ok(())
     }
 
@@ -110,6 +162,44 @@ impl Live {
     }
 }
 
+/// Why there is no connection.
+enum Refusal {
+    /// The server does not speak this protocol.
+    Protocol,
+    /// Anything else.
+    Final(Unreachable),
+}
+
+impl From<Unreachable> for Refusal {
+    fn from(error: Unreachable) -> Self {
+        Refusal::Final(error)
+    }
+}
+
+/// The user and the password of now.
+pub(crate) async fn login(target: &Target) -> Result<RedisConnectionInfo, Unreachable> {
+    let mut user = RedisConnectionInfo::default().set_skip_set_lib_name();
+    if let Some(name) = &target.username {
+        user = user.set_username(name);
+    }
+    if target.username.is_some() || target.password.is_some() {
+        let password = match &target.password {
+            Some(password) => password.read().await.map_err(|error| Unreachable::new("auth", error))?,
+            None => String::new(),
+        };
+        user = user.set_password(password);
+    }
+    Ok(user)
+}
+
+/// Whether HELLO 3 itself was refused: unknown, not allowed for this user, or no such protocol.
+fn no_resp3(error: &RedisError) -> bool {
+    let text = error.to_string().to_ascii_lowercase();
+    error.kind() == ErrorKind::RESP3NotSupported
+        || text.contains("noproto")
+        || (text.contains("hello") && (text.contains("unknown") || text.contains("permission")))
+}
+
 /// What TLS needs.
 pub(crate) struct Tls {
     pub(crate) config: Arc<ClientConfig>,
@@ -117,7 +207,7 @@ pub(crate) struct Tls {
     pub(crate) server_name: Option<String>,
 }
 
-async fn socket(target: &Target, tls: Option<&Tls>) -> Result<Box<dyn Socket>, Unreachable> {
+pub(crate) async fn socket(target: &Target, tls: Option<&Tls>) -> Result<Box<dyn Socket>, Unreachable> {
     let failed = |error: std::io::Error| Unreachable::new("connect", format!("{}: {error}", target.address));
     let (host, port) = match &target.address {
         Address::Unix(path) => return Ok(Box::new(UnixStream::connect(path).await.map_err(failed)?)),
@@ -139,7 +229,15 @@ fn no_auth(answer: &Value) -> bool {
     matches!(answer, Value::ServerError(error) if error.code() == "NOAUTH")
 }
 
-fn refused(target: &Target, error: &RedisError) -> Unreachable {
-    let stage = if error.kind() == ErrorKind::AuthenticationFailed { "auth" } else { "connect" };
+pub(crate) fn refused(target: &Target, error: &RedisError) -> Unreachable {
+    let code = error.code().unwrap_or("");
+    if code == "NOAUTH" {
+        return Unreachable::new(
+            "auth",
+            format!("{} asks for a password: set password (NOAUTH)", target.address),
+        );
+    }
+    let is_auth = error.kind() == ErrorKind::AuthenticationFailed || code == "WRONGPASS";
+    let stage = if is_auth { "auth" } else { "connect" };
     Unreachable::new(stage, format!("{} as user {}: {error}", target.address, target.user()))
 }

@@ -1,7 +1,7 @@
 //! Where a server is and who asks: from `host:port` or a URL, and the keys beside it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The port of Redis.
 const PORT: u16 = 6379;
@@ -16,7 +16,7 @@ pub enum Transport {
 }
 
 /// A socket to connect to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Address {
     /// Host name or IP address (without brackets), and port.
     Tcp(String, u16),
@@ -45,6 +45,8 @@ pub struct EndpointKeys<'a> {
     pub username: Option<&'a str>,
     /// Key `password`.
     pub password: Option<&'a str>,
+    /// Key `password_file`.
+    pub password_file: Option<&'a Path>,
     /// Whether the key `tls` asks for TLS, if it is there.
     pub tls: Option<bool>,
     /// Key `db`.
@@ -61,9 +63,31 @@ pub struct Target {
     /// ACL user; `None` is the default user.
     pub username: Option<String>,
     /// Password of the user.
-    pub(crate) password: Option<String>,
+    pub(crate) password: Option<Password>,
     /// Number of the logical database.
     pub db: u32,
+}
+
+/// Where a password comes from.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Password {
+    /// The text itself.
+    Text(String),
+    /// A file that is read again at every connect, so that a new password needs no restart.
+    File(PathBuf),
+}
+
+impl Password {
+    /// The text; of a file without the newline at its end.
+    pub(crate) async fn read(&self) -> Result<String, String> {
+        match self {
+            Password::Text(text) => Ok(text.clone()),
+            Password::File(path) => match tokio::fs::read_to_string(path).await {
+                Ok(text) => Ok(text.trim_end_matches(['\n', '\r']).to_owned()),
+                Err(error) => Err(format!("password_file {}: {error}", path.display())),
+            },
+        }
+    }
 }
 
 impl fmt::Debug for Target {
@@ -112,12 +136,36 @@ impl Target {
         if kind == Some(Transport::Unix) && tls == Some(true) {
             problems.push(("tls", "a unix socket does not speak TLS: remove tls".to_owned()));
         }
+        if password.is_some() && keys.password_file.is_some() {
+            let message =
+                "contradicts the password that is given beside it or in endpoint: give one".to_owned();
+            problems.push(("password_file", message));
+        }
+        let file = keys.password_file.map(|path| Password::File(path.to_owned()));
+        let password = password.map(Password::Text).or(file);
         match parts.address {
             Some(address) if problems.is_empty() => {
                 Ok(Target { address, tls: tls.unwrap_or(false), username, password, db: db.unwrap_or(0) })
             }
             _ => Err(problems),
         }
+    }
+
+    /// The same user elsewhere.
+    pub fn at(&self, address: Address) -> Target {
+        Target { address, ..self.clone() }
+    }
+
+    /// Another user in the same place; without a name and a password nobody in particular.
+    pub fn with_user(
+        &self,
+        username: Option<&str>,
+        password: Option<&str>,
+        password_file: Option<&Path>,
+    ) -> Target {
+        let given = password.filter(|word| !word.is_empty()).map(|word| Password::Text(word.to_owned()));
+        let password = given.or_else(|| password_file.map(|path| Password::File(path.to_owned())));
+        Target { username: username.map(str::to_owned), password, ..self.clone() }
     }
 
     /// The user's name on the server.

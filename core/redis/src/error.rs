@@ -4,6 +4,8 @@ use std::fmt;
 
 use redis::ServerError;
 
+use crate::endpoint::Address;
+
 /// A kind of refusal, for counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
@@ -25,6 +27,10 @@ pub enum Fault {
     TooLarge,
     /// The reply could not be understood.
     Unexpected,
+    /// Not sent: the budget of server time is spent.
+    Shed,
+    /// Not sent: it would hold the server for longer than one command may.
+    TooLong,
     /// Anything else.
     Other,
 }
@@ -42,6 +48,8 @@ impl Fault {
             Fault::Unsupported => "unsupported",
             Fault::TooLarge => "too_large",
             Fault::Unexpected => "unexpected",
+            Fault::Shed => "shed",
+            Fault::TooLong => "too_long",
             Fault::Other => "other",
         }
     }
@@ -76,6 +84,41 @@ impl CommandError {
     pub fn unexpected() -> Self {
         let message = "the reply is not of the form that Redis documents".to_owned();
         CommandError { fault: Fault::Unexpected, message }
+    }
+
+    pub(crate) fn shed() -> Self {
+        let message = "not asked: the budget of server time (max_server_time) is spent".to_owned();
+        CommandError { fault: Fault::Shed, message }
+    }
+
+    pub(crate) fn too_long(cost: f64, longest: f64) -> Self {
+        let message = format!(
+            "not asked: it would hold the server for about {cost:.0} us, and one command may for {longest:.0} us \
+             (max_command_time)"
+        );
+        CommandError { fault: Fault::TooLong, message }
+    }
+
+    /// Whether the command itself is refused, and not what it is about: it will be refused again.
+    pub(crate) fn is_about_the_command(&self) -> bool {
+        let text = self.message.to_ascii_lowercase();
+        match self.fault {
+            Fault::Unsupported => true,
+            Fault::NoPermission => text.contains("run the") || text.contains("this command"),
+            _ => false,
+        }
+    }
+
+    /// Where MOVED or ASK sends: the node's address, and whether ASKING must go before the command.
+    pub fn redirect(&self) -> Option<(Address, bool)> {
+        let mut words = self.message.split_whitespace();
+        let ask = match words.next()? {
+            "MOVED" => false,
+            "ASK" => true,
+            _ => return None,
+        };
+        let (host, port) = words.nth(1)?.rsplit_once(':')?;
+        Some((Address::Tcp(host.to_owned(), port.parse().ok()?), ask))
     }
 
     pub(crate) fn too_large(cap: usize) -> Self {

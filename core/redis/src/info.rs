@@ -116,10 +116,14 @@ impl<'a> Info<'a> {
 
     /// Whether commands of this version of Redis are there. Valkey has all those of 7.2.
     pub fn at_least(&self, major: u32, minor: u32) -> bool {
+        self.commands() >= (major, minor)
+    }
+
+    /// Major and minor number of the version of Redis whose commands are there.
+    pub(crate) fn commands(&self) -> (u32, u32) {
         let mut numbers =
             self.text("redis_version").unwrap_or("").split('.').map_while(|part| part.parse().ok());
-        let version: (u32, u32) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-        version >= (major, minor)
+        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
     }
 
     /// The server's clock, milliseconds since 1970.

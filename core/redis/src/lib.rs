@@ -3,6 +3,8 @@
 //! - [`Target`]: address, user and database, from `host:port` or a URL.
 //! - [`ReadCommand`]: the only commands that can be sent from here. There is no way to send a text.
 //! - [`Monitor`]: one named connection for a node and user, shared by all who watch that node.
+//! - [`Deployment`]: from one address to all nodes that belong together, and who serves which keys now.
+//! - [`Budget`]: how much of a node's time all of it together may take, and [`Usage`]: what it took.
 //! - [`Info`], [`StreamInfo`], [`GroupInfo`], [`ConsumerInfo`], [`PendingSummary`], [`StreamId`]: answers, parsed
 //!   without ever failing as a whole and without ever making a number of a nil.
 //!
@@ -13,18 +15,23 @@ mod command;
 mod connect;
 mod endpoint;
 mod error;
+mod governor;
 mod id;
 mod info;
 mod monitor;
 mod reply;
 mod stream;
+mod topology;
 
-pub use command::ReadCommand;
+pub use command::{Priority, ReadCommand};
+pub use connect::Identity;
 pub use endpoint::{Address, EndpointKeys, Target, Transport};
 pub use error::{CommandError, Fault, Unreachable};
+pub use governor::{Budget, Usage};
 pub use id::StreamId;
 pub use info::{Field, Info};
 pub use monitor::{CallResult, Monitor};
 pub use redis::Value;
-pub use reply::{keys, scan_page};
+pub use reply::{keys, scan_page, text};
 pub use stream::{ConsumerInfo, GroupInfo, PendingSummary, StreamInfo};
+pub use topology::{Connect, Deployment, Node, Role, SentinelOptions, View, slot};

@@ -1,8 +1,9 @@
 //! The one connection to a node and user.
 
 use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use redis::Value;
@@ -11,9 +12,11 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 use crate::command::ReadCommand;
-use crate::connect::{Broken, Live, Tls};
+use crate::connect::{Broken, Identity, Live, Tls};
 use crate::endpoint::Target;
 use crate::error::{CommandError, Unreachable};
+use crate::governor::{Budget, Governor, Usage};
+use crate::reply::text;
 
 /// Server time that one chunk of a pipeline may take, in microseconds: with what the estimate misses it stays below 1 ms.
 const CHUNK_COST: u32 = 500;
@@ -21,6 +24,8 @@ const CHUNK_COST: u32 = 500;
 const CHUNK: usize = 128;
 /// Bytes that the answers to a chunk may hold.
 const CAP: usize = 8 << 20;
+/// How long a refusal of a command is believed, in case somebody grants it.
+const BELIEVED: Duration = Duration::from_secs(600);
 /// The first and the longest wait after a failed connect.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -34,11 +39,24 @@ pub struct Monitor {
     target: Target,
     tls: Option<Tls>,
     state: Mutex<State>,
+    known: std::sync::Mutex<Known>,
+    governor: Governor,
 }
 
+/// What is known of the server beyond a connection.
 #[derive(Default)]
+struct Known {
+    identity: Option<Arc<Identity>>,
+    /// Commands that this process of the server refuses to this user, and since when.
+    refused: BTreeMap<&'static str, (Instant, CommandError)>,
+    /// Refusals that nobody has told yet.
+    news: Vec<(&'static str, CommandError)>,
+}
+
 struct State {
     live: Option<Live>,
+    /// Until the server or a proxy before it turns out not to speak it.
+    resp3: bool,
     /// Failed attempts to connect in a row, what the last one said and when the next may be.
     failures: u32,
     last: Option<(Instant, Unreachable)>,
@@ -49,7 +67,56 @@ impl Monitor {
     /// in the check of its certificate.
     pub fn new(target: Target, tls: Option<Arc<ClientConfig>>, server_name: Option<String>) -> Self {
         let tls = tls.map(|config| Tls { config, server_name });
-        Monitor { target, tls, state: Mutex::default() }
+        let state = State { live: None, resp3: true, failures: 0, last: None };
+        Monitor {
+            target,
+            tls,
+            state: Mutex::new(state),
+            known: Default::default(),
+            governor: Governor::default(),
+        }
+    }
+
+    pub(crate) fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
+    /// Who answered last; `None` before the first connection.
+    pub fn identity(&self) -> Option<Arc<Identity>> {
+        self.known().identity.clone()
+    }
+
+    /// Makes sure that there is, or was, a connection, and tells who answered.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or the deadline passed.
+    pub async fn hello(&self, deadline: Instant) -> Result<Arc<Identity>, Unreachable> {
+        self.call(self.target.db, &[], deadline).await?;
+        self.identity().ok_or_else(|| Unreachable::new("connect", &self.target.address))
+    }
+
+    /// A receiver's limits, which hold for all who share the connection: of several the largest.
+    pub fn allow(&self, budget: Budget) {
+        self.governor.allow(budget);
+    }
+
+    /// What all who share the connection have cost the server.
+    pub fn usage(&self) -> Usage {
+        self.governor.usage()
+    }
+
+    /// The commands that this process of the server refuses to this user; they are not sent again for ten minutes.
+    pub fn refused(&self) -> Vec<(&'static str, &'static str)> {
+        self.known().refused.iter().map(|(name, (_, error))| (*name, error.fault.as_str())).collect()
+    }
+
+    /// Refusals since the last call, for a log that tells each once.
+    pub fn news(&self) -> Vec<(&'static str, CommandError)> {
+        std::mem::take(&mut self.known().news)
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What tells two connections apart: address, user, and what they are proved by. Holds no secret. `settings` is
@@ -80,8 +147,28 @@ impl Monitor {
             || Unreachable::new("timeout", format!("{} has not answered in time", self.target.address));
         let mut state = timeout_at(deadline, self.state.lock()).await.map_err(|_| late())?;
         let had = state.live.is_some();
-        match timeout_at(deadline, self.run(&mut state, db, commands)).await {
-            Ok(result) => result,
+        let mut plan = self.plan(commands);
+        let mut sent: Vec<ReadCommand> = commands
+            .iter()
+            .zip(&plan)
+            .filter(|(_, refused)| refused.is_none())
+            .map(|(c, _)| c.clone())
+            .collect();
+        let tells_stats = sent.iter().any(ReadCommand::tells_stats);
+        if !sent.is_empty() && !tells_stats && self.governor.wants_stats() {
+            sent.push(ReadCommand::info_commandstats());
+        }
+        match timeout_at(deadline, self.run(&mut state, db, &sent)).await {
+            Ok(answers) => {
+                let mut answers = answers?.into_iter();
+                let missing = || Unreachable::new("call", "an answer is missing");
+                plan.drain(..)
+                    .map(|refused| match refused {
+                        Some(error) => Ok(Err(error)),
+                        None => answers.next().ok_or_else(missing),
+                    })
+                    .collect()
+            }
             Err(_) => {
                 // What was under way is gone with the future. An attempt to connect that takes too long has failed.
                 if !had {
@@ -89,6 +176,33 @@ impl Monitor {
                 }
                 Err(late())
             }
+        }
+    }
+
+    /// For each command why it is not sent, if so.
+    fn plan(&self, commands: &[ReadCommand]) -> Vec<Option<CommandError>> {
+        let mut known = self.known();
+        known.refused.retain(|_, (since, _)| since.elapsed() < BELIEVED);
+        let refused =
+            |command: &ReadCommand| known.refused.get(command.name()).map(|(_, error)| error.clone());
+        let before: Vec<_> = commands.iter().map(refused).collect();
+        drop(known);
+        let asked: Vec<_> =
+            commands.iter().zip(&before).filter(|(_, r)| r.is_none()).map(|(c, _)| c.clone()).collect();
+        let mut planned = self.governor.plan(&asked).into_iter();
+        before.into_iter().map(|refused| refused.or_else(|| planned.next().flatten())).collect()
+    }
+
+    /// Keeps the books of an answer, and remembers a refusal.
+    fn note(&self, command: &ReadCommand, answer: &CallResult) {
+        let stats = answer.as_ref().ok().filter(|_| command.tells_stats()).map(text);
+        self.governor.answered(command, stats.as_deref());
+        if let Err(error) = answer
+            && error.is_about_the_command()
+        {
+            let mut known = self.known();
+            known.refused.insert(command.name(), (Instant::now(), error.clone()));
+            known.news.push((command.name(), error.clone()));
         }
     }
 
@@ -107,9 +221,16 @@ impl Monitor {
         };
         let mut results = Vec::with_capacity(commands.len());
         let mut singly = 0;
-        while let Some(chunk) = chunk(&commands[results.len()..], singly > 0) {
+        let cost = |command: &ReadCommand| self.governor.estimate(command);
+        while let Some(chunk) = chunk(&commands[results.len()..], singly > 0, cost) {
             match self.send(&mut live, db, chunk).await {
-                Ok(answers) => results.extend(answers.into_iter().map(result)),
+                Ok(answers) => {
+                    for (command, answer) in chunk.iter().zip(answers) {
+                        let answer = result(answer);
+                        self.note(command, &answer);
+                        results.push(answer);
+                    }
+                }
                 Err(Broken::TooLarge) => {
                     if let [_] = chunk {
                         results.push(Err(CommandError::too_large(CAP)));
@@ -132,21 +253,33 @@ impl Monitor {
     }
 
     async fn send(&self, live: &mut Live, db: u32, chunk: &[ReadCommand]) -> Result<Vec<Value>, Broken> {
-        if live.db == db {
+        let selects = live.db != db;
+        if !selects && !chunk.iter().any(ReadCommand::is_asking) {
             return live.send(chunk, CAP).await;
         }
         let mut commands = Vec::with_capacity(chunk.len() + 1);
-        commands.push(ReadCommand::select(db));
-        commands.extend_from_slice(chunk);
-        let mut answers = live.send(&commands, CAP).await?;
-        match answers.remove(0) {
-            // Whatever came after it was answered by another database.
-            Value::ServerError(error) => Ok(vec![Value::ServerError(error); chunk.len()]),
-            _ => {
-                live.db = db;
-                Ok(answers)
-            }
+        let mut wanted = Vec::with_capacity(chunk.len());
+        commands.extend(selects.then(|| ReadCommand::select(db)));
+        for command in chunk {
+            commands.extend(command.is_asking().then(ReadCommand::ask));
+            wanted.push(commands.len());
+            commands.push(command.clone());
         }
+        let answers = live.send(&commands, CAP).await?;
+        if selects {
+            // Whatever came after a refusal was answered by another database.
+            if let Some(Value::ServerError(error)) = answers.first() {
+                return Ok(vec![Value::ServerError(error.clone()); chunk.len()]);
+            }
+            live.db = db;
+        }
+        let wanted: HashSet<usize> = wanted.into_iter().collect();
+        Ok(answers
+            .into_iter()
+            .enumerate()
+            .filter(|(n, _)| wanted.contains(n))
+            .map(|(_, answer)| answer)
+            .collect())
     }
 
     async fn connect(&self, state: &mut State) -> Result<Live, Unreachable> {
@@ -155,9 +288,14 @@ impl Monitor {
         {
             return Err(last.clone());
         }
-        match Live::open(&self.target, self.tls.as_ref()).await {
+        match Live::open(&self.target, self.tls.as_ref(), &mut state.resp3).await {
             Ok(live) => {
                 (state.failures, state.last) = (0, None);
+                let mut known = self.known();
+                if known.identity.as_ref().is_none_or(|before| before.run_id != live.identity.run_id) {
+                    known.refused.clear();
+                }
+                known.identity = Some(live.identity.clone());
                 Ok(live)
             }
             Err(error) => {
@@ -183,11 +321,15 @@ fn wait(failures: u32, chance: u64) -> Duration {
 }
 
 /// The next commands to send together; `None` when all are sent.
-fn chunk(rest: &[ReadCommand], single: bool) -> Option<&[ReadCommand]> {
+fn chunk(
+    rest: &[ReadCommand],
+    single: bool,
+    estimate: impl Fn(&ReadCommand) -> u32,
+) -> Option<&[ReadCommand]> {
     let limit = if single { 1 } else { CHUNK };
     let mut cost = 0u32;
     let fit = rest.iter().take(limit).take_while(|command| {
-        cost = cost.saturating_add(command.cost());
+        cost = cost.saturating_add(estimate(command));
         cost <= CHUNK_COST
     });
     // A command above the limit goes alone.
@@ -215,13 +357,13 @@ mod tests {
     #[test]
     fn a_chunk_never_holds_more_than_its_server_time_or_count() {
         let cheap = vec![ReadCommand::ping(); 300];
-        assert_eq!(chunk(&cheap, false).unwrap().len(), CHUNK);
+        assert_eq!(chunk(&cheap, false, ReadCommand::cost).unwrap().len(), CHUNK);
         let dear = vec![ReadCommand::xinfo_consumers(b"s", b"g", 200); 10];
-        assert_eq!(chunk(&dear, false).unwrap().len(), 2);
+        assert_eq!(chunk(&dear, false, ReadCommand::cost).unwrap().len(), 2);
         let too_dear = vec![ReadCommand::xinfo_consumers(b"s", b"g", u64::MAX); 2];
-        assert_eq!(chunk(&too_dear, false).unwrap().len(), 1);
-        assert_eq!(chunk(&cheap, true).unwrap().len(), 1);
-        assert!(chunk(&[], false).is_none());
+        assert_eq!(chunk(&too_dear, false, ReadCommand::cost).unwrap().len(), 1);
+        assert_eq!(chunk(&cheap, true, ReadCommand::cost).unwrap().len(), 1);
+        assert!(chunk(&[], false, ReadCommand::cost).is_none());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Replies of either protocol: RESP2's flat arrays and RESP3's maps look the same from here.
 
+use std::borrow::Cow;
+
 use redis::Value;
 
 /// The bytes of a string reply.
@@ -11,6 +13,11 @@ pub(crate) fn bytes(value: &Value) -> Option<&[u8]> {
         Value::Attribute { data, .. } => bytes(data),
         _ => None,
     }
+}
+
+/// The text of a string reply; empty for anything else.
+pub fn text(value: &Value) -> Cow<'_, str> {
+    bytes(value).map(String::from_utf8_lossy).unwrap_or_default()
 }
 
 /// A whole number that is not negative. Nil is none.

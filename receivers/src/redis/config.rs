@@ -1,5 +1,6 @@
 //! The section of `redis`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -10,7 +11,7 @@ use streamgauge_transport::TlsClient;
 
 use super::metrics::RedisMetrics;
 use crate::scrape::poll::{Rhythm, rhythm_problems};
-use crate::scrape::redis::{Keys, ResourceAttributes, Transport};
+use crate::scrape::redis::{Keys, Limits, ResourceAttributes, Sentinel, Share, Topology, Transport};
 use crate::scrape::table::Toggles;
 
 /// Watches a Redis or Valkey server by one INFO a round.
@@ -26,8 +27,24 @@ pub struct RedisConfig {
     pub username: Option<String>,
     /// The user's password.
     pub password: Option<Secret>,
+    /// File with the user's password. It is read again at every connect, so that a new password needs no restart.
+    pub password_file: Option<PathBuf>,
     /// TLS. Without the section only a `rediss://` endpoint speaks TLS.
     pub tls: Option<TlsClient>,
+    /// `auto` watches all servers that belong together with the one at the endpoint: its replicas or its primary, the
+    /// nodes of its cluster, or what the sentinel watches. `single` watches that one alone.
+    pub topology: Topology,
+    /// Where the endpoint is a sentinel: how to log in there, and which masters to watch. Without the section the
+    /// sentinels get the user and password of the servers, and all masters are watched.
+    pub sentinel: Option<Sentinel>,
+    /// The share of each server's main thread that monitoring may take, by the server's own count and all receivers of
+    /// this process together, such as `0.2%`. What is over it is not asked; INFO, XLEN and XINFO GROUPS always are.
+    #[schemars(with = "String")]
+    pub max_server_time: Share,
+    /// The longest that one command may hold a server. What would take longer is left out, counted and logged once.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub max_command_time: Duration,
     /// Time from one round to the next.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
@@ -53,6 +70,11 @@ impl Default for RedisConfig {
             transport: None,
             username: None,
             password: None,
+            password_file: None,
+            topology: Topology::default(),
+            sentinel: None,
+            max_server_time: Share::default(),
+            max_command_time: Duration::from_millis(1),
             tls: None,
             collection_interval: Duration::from_secs(10),
             initial_delay: Duration::from_secs(1),
@@ -71,6 +93,13 @@ impl RedisConfig {
             username: self.username.as_deref(),
             password: self.password.as_ref(),
             tls: self.tls.as_ref(),
+            password_file: self.password_file.as_deref(),
+            sentinel: self.sentinel.as_ref(),
+            limits: Limits {
+                topology: self.topology,
+                max_server_time: self.max_server_time,
+                max_command_time: self.max_command_time,
+            },
             db: None,
         }
     }

@@ -1,15 +1,22 @@
 //! From INFO to points.
 
-use streamgauge_redis::Info;
+use streamgauge_redis::{Info, Usage};
 
 use super::metrics::{ROWS, Source};
 use crate::scrape::recorder::{Number, Recorder};
 
-/// Records everything that INFO, and CLUSTER INFO where it was asked for, tell.
-pub(crate) fn record(info: &Info<'_>, cluster: Option<&Info<'_>>, recorder: &mut Recorder) {
+/// What we are to the server.
+pub(crate) struct Own {
+    pub(crate) usage: Usage,
+    /// Commands that the server refuses, and why.
+    pub(crate) refused: Vec<(&'static str, &'static str)>,
+}
+
+/// Records everything that INFO, and CLUSTER INFO where it was asked for, tell, and what it cost.
+pub(crate) fn record(info: &Info<'_>, cluster: Option<&Info<'_>>, own: &Own, recorder: &mut Recorder) {
     for (index, row) in ROWS.iter().enumerate() {
         if recorder.wants(index) {
-            record_row(index, row.source, info, cluster, recorder);
+            record_row(index, row.source, info, cluster, own, recorder);
         }
     }
 }
@@ -19,6 +26,7 @@ fn record_row(
     source: Source,
     info: &Info<'_>,
     cluster: Option<&Info<'_>>,
+    own: &Own,
     recorder: &mut Recorder,
 ) {
     let mut put = |values: &[&str], value: Option<Number>| {
@@ -68,6 +76,23 @@ fn record_row(
         }
         Source::Mode => one_for(info.mode(), &mut put),
         Source::Cluster(field) => put(&[], cluster.and_then(|info| info.int(field)).map(Number::Int)),
+        Source::OwnTime => put(&[], Some(Number::Double(own.usage.server_time / 1e6))),
+        Source::OwnShare => put(&[], Some(Number::Double(own.usage.utilization))),
+        Source::OwnCommands => {
+            for (command, count) in &own.usage.commands {
+                put(&[command], Some((*count).into()));
+            }
+        }
+        Source::OwnShed => {
+            for (command, count) in &own.usage.shed {
+                put(&[command], Some((*count).into()));
+            }
+        }
+        Source::OwnRefused => {
+            for (command, reason) in &own.refused {
+                put(&[command, reason], Some(Number::Int(1)));
+            }
+        }
         Source::ClusterState => one_for(cluster.and_then(|info| info.text("cluster_state")), &mut put),
     }
 }

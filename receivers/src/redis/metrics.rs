@@ -31,6 +31,16 @@ pub(crate) enum Source {
     Cluster(&'static str),
     /// `cluster_state` in CLUSTER INFO; attribute: the state.
     ClusterState,
+    /// Time of the server's main thread that we took.
+    OwnTime,
+    /// What that was of our budget.
+    OwnShare,
+    /// Commands that we sent; attribute: the command.
+    OwnCommands,
+    /// Commands that we did not send because of the budget; attribute: the command.
+    OwnShed,
+    /// Commands that the server refuses us; attributes: the command and why.
+    OwnRefused,
 }
 
 /// A metric and its source.
@@ -63,6 +73,8 @@ const GAUGE: Kind = Kind::Gauge;
 const SUM: Kind = Kind::UpDown;
 /// Counters that CONFIG RESETSTAT sets back.
 const STATS: Kind = Kind::Counter(Since::Stats);
+/// Counters of this process about the server.
+const OWN: Kind = Kind::Counter(Since::Series);
 /// Counters that only a restart sets back.
 const PROCESS: Kind = Kind::Counter(Since::Process);
 
@@ -90,7 +102,7 @@ const CPU: &[(&str, &str)] = &[
     ("used_cpu_user_main_thread", "user_main_thread"),
 ];
 
-/// All metrics. Names, units and kinds are the Collector's, but for `redis.up` and `redis.errors`, which it lacks.
+/// All metrics. Names, units and kinds are the Collector's, but for `redis.up`, `redis.errors` and `redis.collector.*`, which it lacks.
 #[rustfmt::skip]
 pub(crate) static ROWS: &[Row] = &[
     row("redis.up", GAUGE, "", ON, &[], Up, "1 when the server answered INFO this round, else 0"),
@@ -124,6 +136,11 @@ pub(crate) static ROWS: &[Row] = &[
     row("redis.db.expires", GAUGE, "{key}", ON, &["db"], Database("expires"), "Keys with a time to live"),
     row("redis.db.avg_ttl", GAUGE, "ms", ON, &["db"], Database("avg_ttl"), "Mean time to live, as the server estimates it"),
     row("redis.errors", STATS, "{error}", ON, &["error"], Errors, "Errors that were answered, by prefix (INFO errorstats)"),
+    row("redis.collector.server_time", OWN, "s", ON, &[], OwnTime, "Time of the server's main thread that monitoring by this process took, by the server's commandstats"),
+    row("redis.collector.budget.utilization", GAUGE, "1", ON, &[], OwnShare, "What monitoring took of max_server_time in the last interval; above 1 the basic set alone was over it"),
+    row("redis.collector.commands", OWN, "{command}", ON, &["cmd"], OwnCommands, "Commands that were sent for monitoring"),
+    row("redis.collector.shed", OWN, "{command}", ON, &["cmd"], OwnShed, "Commands that were not sent because of max_server_time or max_command_time"),
+    row("redis.collector.refused", GAUGE, "1", ON, &["cmd", "reason"], OwnRefused, "1 for a command that the server refuses this user, or does not know, and that is not sent any more"),
     row("redis.maxmemory", GAUGE, "By", OFF, &[], Int("maxmemory"), "The limit of memory; 0 is none"),
     row("redis.role", SUM, "{role}", OFF, &["role"], Role, "1 for the server's role: primary or replica"),
     row("redis.mode", GAUGE, "{mode}", OFF, &["mode"], Mode, "1 for the server's mode: standalone, cluster or sentinel"),

@@ -1,8 +1,9 @@
-//! Receiver `redis`: what a Redis or Valkey server tells about itself, as metrics.
+//! Receiver `redis`: what the Redis or Valkey servers of a deployment tell about themselves, as metrics.
 //!
 //! - [`config`]: the section.
 //! - `metrics`: every metric, declared once.
-//! - `scrape`: one round, `INFO everything` and nothing else (CLUSTER INFO where its metrics are on).
+//! - `scrape`: one round over all nodes of the deployment.
+//! - `node`: one node's part of it, `INFO everything` and nothing else (CLUSTER INFO where its metrics are on).
 //! - `info`: from the answer to points.
 //!
 //! A restart or CONFIG RESETSTAT moves the start time of the counters. A server that is down is `redis.up` 0; no other
@@ -11,6 +12,7 @@
 pub mod config;
 mod info;
 mod metrics;
+mod node;
 mod scrape;
 #[cfg(test)]
 mod tests;
@@ -32,7 +34,7 @@ pub static FACTORY: ReceiverFactory = ReceiverFactory {
     description: Description {
         name: "redis",
         aliases: &[],
-        summary: "Watches a Redis or Valkey server by one INFO a round.",
+        summary: "Watches all Redis or Valkey servers of a deployment by one INFO a round.",
         signals: &[Signal::Metrics],
         stability: Stability::Beta,
         readme: include_str!("README.md"),
@@ -61,8 +63,14 @@ impl Receiver for RedisReceiver {
     async fn start(&self, host: Host, outlets: Outlets) -> Result<(), ComponentError> {
         let Some(outlet) = outlets.get(Signal::Metrics) else { return Ok(()) };
         let rhythm = self.config.rhythm();
-        let server = self.config.keys().server(&host, limit(self.config.timeout, rhythm.interval))?;
-        self.poller.start(&host, outlet.clone(), rhythm, scrape::RedisScrape::new(&self.config, server));
+        let limit = limit(self.config.timeout, rhythm.interval);
+        let fleet = self.config.keys().fleet(&host, limit, rhythm.interval)?;
+        self.poller.start(
+            &host,
+            outlet.clone(),
+            rhythm,
+            scrape::RedisScrape::new(self.config.clone(), fleet),
+        );
         Ok(())
     }
 

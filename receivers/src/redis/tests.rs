@@ -8,7 +8,7 @@ use super::*;
 use crate::scrape::table::{Table as _, markdown};
 use crate::scrape::testing::{Point, Running, examples_load, named, value_of};
 
-const FAST: &str = "collection_interval: 30ms\ninitial_delay: 0s\n";
+const FAST: &str = "collection_interval: 30ms\ninitial_delay: 0s\nmax_server_time: unlimited\n";
 
 async fn running(endpoint: &str, more: &str) -> Running {
     Running::start(&FACTORY, &format!("endpoint: {endpoint}\n{FAST}{more}")).await
@@ -45,8 +45,8 @@ fn the_defaults_are_the_collectors() {
     assert_eq!((config.collection_interval.as_secs(), config.initial_delay.as_secs()), (10, 1));
     assert_eq!(config.timeout, Duration::ZERO);
     let on = config.metrics.enabled().into_iter().filter(|on| *on).count();
-    assert_eq!(on, 29 + 2, "the Collector's 29, redis.up and redis.errors");
-    assert_eq!(RedisMetrics::names().len(), 58 + 2);
+    assert_eq!(on, 29 + 7, "the Collector's 29, redis.up, redis.errors and redis.collector.*");
+    assert_eq!(RedisMetrics::names().len(), 58 + 7);
 }
 
 #[test]
@@ -81,6 +81,7 @@ async fn every_metric_that_is_on_by_default_is_what_info_says() {
         let missing: Vec<_> = RedisMetrics::metrics()
             .filter(|metric| metric.enabled && named(&points, metric.name).is_empty())
             .map(|metric| metric.name)
+            .filter(|name| !["redis.collector.shed", "redis.collector.refused"].contains(name))
             .collect();
         assert!(missing.is_empty(), "{missing:?}, valkey {valkey}");
         for (name, field) in [
@@ -103,7 +104,10 @@ async fn every_metric_that_is_on_by_default_is_what_info_says() {
         assert_eq!(points[0].resource.get("redis.version"), version.as_ref());
         assert_eq!(points[0].resource["server.address"], "127.0.0.1");
         assert_eq!(points[0].resource["server.port"], server.port().to_string());
-        assert_eq!(points[0].resource.len(), 3);
+        assert_eq!(points[0].resource["server.name"], if valkey { "valkey" } else { "redis" });
+        assert_eq!(points[0].resource["redis.mode"], "standalone");
+        assert_eq!(points[0].resource["redis.role"], "primary");
+        assert_eq!(points[0].resource.len(), 6);
         for metric in RedisMetrics::metrics() {
             for point in named(&points, metric.name) {
                 assert_eq!(point.unit, metric.unit);
@@ -126,8 +130,14 @@ async fn what_is_off_by_default_can_be_switched_on() {
     receiver.stop().await;
     let missing: Vec<_> =
         RedisMetrics::names().iter().filter(|name| named(&points, name).is_empty()).copied().collect();
-    let elsewhere =
-        ["redis.db.keys", "redis.db.expires", "redis.db.avg_ttl", "redis.replication.replica_offset"];
+    let elsewhere = [
+        "redis.db.keys",
+        "redis.db.expires",
+        "redis.db.avg_ttl",
+        "redis.replication.replica_offset",
+        "redis.collector.shed",
+        "redis.collector.refused",
+    ];
     assert!(
         missing.iter().all(|name| name.starts_with("redis.sentinel.") || elsewhere.contains(name)),
         "{missing:?}"
@@ -173,6 +183,11 @@ async fn two_servers_are_two_resources_unless_address_and_port_are_switched_off(
             receiver.stop().await;
             let mut wanted = wanted.clone();
             wanted.push(("redis.version", version.clone()));
+            for (key, value) in
+                [("server.name", "redis"), ("redis.mode", "standalone"), ("redis.role", "primary")]
+            {
+                wanted.push((key, value.to_owned()));
+            }
             let wanted = wanted.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
             assert_eq!(points[0].resource, wanted, "{} {yaml}", factory.description.name);
         }

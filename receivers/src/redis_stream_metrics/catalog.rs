@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use streamgauge_redis::{CommandError, ReadCommand, Unreachable, scan_page};
+use streamgauge_redis::{CommandError, Fault, ReadCommand, Unreachable, scan_page};
 use streamgauge_series::Pattern;
 use tokio::time::Instant;
 
@@ -79,6 +79,18 @@ impl Catalog {
         self.found.remove(name);
     }
 
+    /// Another node has given this stream to the one that is walked here.
+    pub(crate) fn adopt(&mut self, name: &[u8]) {
+        if self.found.len() < self.room && !self.named.contains(name) {
+            self.found.insert(name.to_vec());
+        }
+    }
+
+    /// The walk of another node that held the same keys: its streams are known, and searched for again in time.
+    pub(crate) fn inherit(&mut self, old: &Catalog) {
+        (self.found, self.left_out, self.next_walk) = (old.found.clone(), old.left_out, old.next_walk);
+    }
+
     /// Goes on with the walk for as many keys as a round may look at. A walk starts when the last is old enough; what
     /// it finds is watched at once, what it did not find is dropped at its end.
     pub(crate) async fn step(
@@ -97,6 +109,7 @@ impl Catalog {
             let page = page.and_then(|value| scan_page(&value).ok_or_else(CommandError::unexpected));
             let (cursor, keys) = match page {
                 Ok(page) => page,
+                Err(error) if error.fault == Fault::Shed => break,
                 Err(error) => {
                     self.next_walk = Instant::now() + self.refresh;
                     return Ok(Some(error));

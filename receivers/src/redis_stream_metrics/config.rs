@@ -1,5 +1,6 @@
 //! The section of `redis_stream_metrics`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -11,7 +12,7 @@ use streamgauge_transport::TlsClient;
 
 use super::metrics::StreamMetrics;
 use crate::scrape::poll::{Rhythm, rhythm_problems};
-use crate::scrape::redis::{Keys, ResourceAttributes, Transport};
+use crate::scrape::redis::{Keys, Limits, ResourceAttributes, Sentinel, Share, Topology, Transport};
 use crate::scrape::table::Toggles;
 
 /// Watches the streams of a Redis or Valkey server, their consumer groups and consumers.
@@ -27,10 +28,26 @@ pub struct StreamConfig {
     pub username: Option<String>,
     /// The user's password.
     pub password: Option<Secret>,
+    /// File with the user's password. It is read again at every connect, so that a new password needs no restart.
+    pub password_file: Option<PathBuf>,
     /// TLS. Without the section only a `rediss://` endpoint speaks TLS.
     pub tls: Option<TlsClient>,
     /// The database with the streams. What the endpoint's URL says when it is not given, else 0.
     pub db: Option<u32>,
+    /// `auto` watches all servers that belong together with the one at the endpoint: its replicas or its primary, the
+    /// nodes of its cluster, or what the sentinel watches. `single` watches that one alone.
+    pub topology: Topology,
+    /// Where the endpoint is a sentinel: how to log in there, and which masters to watch. Without the section the
+    /// sentinels get the user and password of the servers, and all masters are watched.
+    pub sentinel: Option<Sentinel>,
+    /// The share of each server's main thread that monitoring may take, by the server's own count and all receivers of
+    /// this process together, such as `0.2%`. What is over it is not asked; INFO, XLEN and XINFO GROUPS always are.
+    #[schemars(with = "String")]
+    pub max_server_time: Share,
+    /// The longest that one command may hold a server. What would take longer is left out, counted and logged once.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub max_command_time: Duration,
     /// Time from one round to the next.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
@@ -90,6 +107,11 @@ impl Default for StreamConfig {
             transport: None,
             username: None,
             password: None,
+            password_file: None,
+            topology: Topology::default(),
+            sentinel: None,
+            max_server_time: Share::default(),
+            max_command_time: Duration::from_millis(1),
             tls: None,
             db: None,
             collection_interval: Duration::from_secs(10),
@@ -116,6 +138,13 @@ impl StreamConfig {
             username: self.username.as_deref(),
             password: self.password.as_ref(),
             tls: self.tls.as_ref(),
+            password_file: self.password_file.as_deref(),
+            sentinel: self.sentinel.as_ref(),
+            limits: Limits {
+                topology: self.topology,
+                max_server_time: self.max_server_time,
+                max_command_time: self.max_command_time,
+            },
             db: self.db,
         }
     }

@@ -9,6 +9,25 @@ use streamgauge_redis::{CommandError, Fault};
 /// A stream and perhaps a group of it.
 type Place = (Vec<u8>, Option<Vec<u8>>);
 
+/// What is not watched because of a limit, in one round of all nodes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LeftOut {
+    pub(crate) streams: u64,
+    pub(crate) groups: u64,
+    pub(crate) consumers: u64,
+    /// Details that the budget of server time did not allow.
+    pub(crate) shed: u64,
+}
+
+impl LeftOut {
+    pub(crate) fn add(&mut self, other: &LeftOut) {
+        self.streams += other.streams;
+        self.groups += other.groups;
+        self.consumers += other.consumers;
+        self.shed += other.shed;
+    }
+}
+
 /// Counts and logs the failures of single streams and groups.
 pub(crate) struct Failures {
     host: Host,
@@ -48,13 +67,21 @@ impl Failures {
         self.now.insert(place, error.fault);
     }
 
+    /// Tells all limits.
+    pub(crate) fn limits(&mut self, left_out: &LeftOut) {
+        self.limit("max_streams", left_out.streams);
+        self.limit("max_groups", left_out.groups);
+        self.limit("consumers.max", left_out.consumers);
+        self.limit("max_server_time", left_out.shed);
+    }
+
     /// A limit of ours was reached and something is left out; `count` is how much.
-    pub(crate) fn limit(&mut self, setting: &'static str, count: u64) {
+    fn limit(&mut self, setting: &'static str, count: u64) {
         let instrument = self.host.instrument(
             InstrumentKind::Gauge,
             "streamgauge.redis.stream.left_out",
             "{item}",
-            "Streams, groups or consumers that are not watched because of a limit.",
+            "Streams, groups, consumers or details that are not watched because of a limit.",
             vec![("setting", setting.to_owned())],
         );
         instrument.value.set(count);

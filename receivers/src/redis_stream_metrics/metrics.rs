@@ -51,6 +51,7 @@ pub(crate) const ENTRIES_READ: usize = 10;
 pub(crate) const LAST_DELIVERED_TIME: usize = 11;
 pub(crate) const CONSUMER_PENDING: usize = 12;
 pub(crate) const CONSUMER_IDLE: usize = 13;
+pub(crate) const DETAIL_AGE: usize = 14;
 
 /// All metrics.
 #[rustfmt::skip]
@@ -68,5 +69,6 @@ pub(crate) static METRICS: &[Metric] = &[
     metric("redis.stream.group.entries_read", COUNTER, "{entry}", GROUP, "Entries that the group has read; absent when the server does not know"),
     metric("redis.stream.group.last_delivered_time", Kind::Gauge, "s", GROUP, "Time of the entry that was delivered last, seconds since 1970, from its id"),
     metric("redis.stream.consumer.pending", Kind::Gauge, "{entry}", CONSUMER, "Entries that the consumer holds unacknowledged"),
-    metric("redis.stream.consumer.idle", Kind::Gauge, "s", CONSUMER, "Time since the consumer last asked for or claimed something"),
+    metric("redis.stream.consumer.idle", Kind::Gauge, "s", CONSUMER, "Time since the consumer last asked for or claimed something; in rounds that ask for it"),
+    metric("redis.stream.detail_age", Kind::Gauge, "s", STREAM, "Time since the oldest of what is told besides XLEN and XINFO GROUPS was asked for"),
 ];

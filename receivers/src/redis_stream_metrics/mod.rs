@@ -1,9 +1,12 @@
-//! Receiver `redis_stream_metrics`: streams, consumer groups and consumers of a Redis or Valkey server, as metrics.
+//! Receiver `redis_stream_metrics`: streams, consumer groups and consumers of a Redis or Valkey deployment,
+//! as metrics.
 //!
 //! - [`config`]: the section.
 //! - `metrics`: every metric, declared once.
 //! - `catalog`: which streams there are; a slow walk by SCAN where a glob asks for it.
-//! - `observe`: one round's questions, two pipelines in chunks.
+//! - `scrape`: one round over the nodes that serve keys, and the streams that move between them.
+//! - `node`: one node's part of it.
+//! - `observe`: its questions: the basic numbers of all streams, and details where a number moved, in rotation besides.
 //! - `lag`: how far behind a group is, and how well that is known.
 //! - `record`: from answers to points.
 //! - `failures`: what hits one stream alone: counted, logged once.
@@ -13,6 +16,7 @@ pub mod config;
 mod failures;
 mod lag;
 mod metrics;
+mod node;
 mod observe;
 mod record;
 mod scrape;
@@ -60,8 +64,14 @@ impl Receiver for StreamReceiver {
     async fn start(&self, host: Host, outlets: Outlets) -> Result<(), ComponentError> {
         let Some(outlet) = outlets.get(Signal::Metrics) else { return Ok(()) };
         let rhythm = self.config.rhythm();
-        let server = self.config.keys().server(&host, limit(self.config.timeout, rhythm.interval))?;
-        self.poller.start(&host, outlet.clone(), rhythm, scrape::StreamScrape::new(&self.config, server));
+        let limit = limit(self.config.timeout, rhythm.interval);
+        let fleet = self.config.keys().fleet(&host, limit, rhythm.interval)?;
+        self.poller.start(
+            &host,
+            outlet.clone(),
+            rhythm,
+            scrape::StreamScrape::new(self.config.clone(), fleet),
+        );
         Ok(())
     }
 

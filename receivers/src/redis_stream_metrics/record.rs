@@ -22,14 +22,40 @@ pub(crate) fn record(seen: &Observation, db: u32, now_ms: u64, recorder: &mut Re
         record_stream(stream, &db, now_ms, recorder);
     }
     let unanswered: HashSet<_> = seen.unanswered.iter().map(|name| String::from_utf8_lossy(name)).collect();
-    recorder.keep(|_, values| values.get(1).is_some_and(|stream| unanswered.contains(&**stream)));
+    let names = |which: fn(&&Stream) -> bool| -> HashSet<_> {
+        seen.streams.iter().filter(which).map(|stream| String::from_utf8_lossy(&stream.name)).collect()
+    };
+    // What is not asked in this round has no point in it, and goes on.
+    let outdated = names(|stream| stream.is_outdated);
+    let idle_unknown = names(|stream| stream.groups.iter().any(|group| !group.is_fresh));
+    let uncounted = names(|stream| stream.group_count.is_none());
+    recorder.keep(|metric, values| {
+        let Some(stream) = values.get(1).map(|stream| &**stream) else { return false };
+        unanswered.contains(stream)
+            || uncounted.contains(stream)
+            || (outdated.contains(stream) && !BASIC.contains(&metric.name))
+            || (idle_unknown.contains(stream) && metric.name == METRICS[CONSUMER_IDLE].name)
+    });
 }
+
+/// What XLEN and XINFO GROUPS tell, in every round.
+const BASIC: [&str; 8] = [
+    "redis.stream.length",
+    "redis.stream.groups",
+    "redis.stream.group.lag",
+    "redis.stream.group.lag_quality",
+    "redis.stream.group.pending",
+    "redis.stream.group.consumers",
+    "redis.stream.group.entries_read",
+    "redis.stream.group.last_delivered_time",
+];
 
 fn record_stream(stream: &Stream, db: &str, now_ms: u64, recorder: &mut Recorder) {
     let name = String::from_utf8_lossy(&stream.name);
     let labels = [db, &*name];
     recorder.record(LENGTH, &labels, stream.length);
-    recorder.record(GROUPS, &labels, stream.group_count);
+    put(recorder, GROUPS, &labels, stream.group_count);
+    put(recorder, DETAIL_AGE, &labels, stream.age.map(|age| Seconds(age.as_secs_f64())));
     if let Some(info) = &stream.info {
         put(recorder, ENTRIES_ADDED, &labels, info.entries_added);
         put(recorder, FIRST_ENTRY_TIME, &labels, time(info.first_entry, now_ms));
@@ -44,7 +70,7 @@ fn record_group(stream: &Stream, group: &Group, [db, name]: [&str; 2], now_ms: u
     let info = &group.info;
     let group_name = String::from_utf8_lossy(&info.name);
     let labels = [db, name, &*group_name];
-    let (lag, quality) = lag(info, stream.length, stream.info.as_ref());
+    let (lag, quality) = lag(info, stream.length, stream.info.as_ref().filter(|_| stream.is_fresh));
     put(recorder, LAG, &labels, lag);
     recorder.record(LAG_QUALITY, &labels, Number::Int(quality as i64));
     recorder.record(PENDING, &labels, info.pending);
@@ -58,7 +84,8 @@ fn record_group(stream: &Stream, group: &Group, [db, name]: [&str; 2], now_ms: u
         let consumer_name = String::from_utf8_lossy(&consumer.name);
         let labels = [db, name, &*group_name, &*consumer_name];
         recorder.record(CONSUMER_PENDING, &labels, consumer.pending);
-        put(recorder, CONSUMER_IDLE, &labels, consumer.idle_ms.map(|ms| Seconds(ms as f64 / 1000.0)));
+        let idle = consumer.idle_ms.filter(|_| group.is_fresh);
+        put(recorder, CONSUMER_IDLE, &labels, idle.map(|ms| Seconds(ms as f64 / 1000.0)));
     }
 }
 

@@ -1,80 +1,105 @@
-//! One round: find streams, ask, record.
+//! One round: every node that serves keys, and then the streams that have moved meanwhile.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use streamgauge_redis::Unreachable;
+use futures_util::future::{BoxFuture, join_all};
+use streamgauge_redis::{Address, View};
 
-use super::catalog::Catalog;
 use super::config::StreamConfig;
 use super::failures::Failures;
-use super::metrics::{CONSUMER_IDLE, CONSUMER_PENDING, OLDEST_PENDING_AGE, StreamMetrics};
-use super::observe::Observer;
-use super::record::record;
+use super::node::{Moved, StreamNode};
 use crate::scrape::poll::Scrape;
-use crate::scrape::recorder::Recorder;
-use crate::scrape::redis::{ResourceAttributes, Server};
-use crate::scrape::table::Table as _;
-
-/// The scope of the points.
-const SCOPE: &str = "streamgauge/receiver/redis_stream_metrics";
+use crate::scrape::redis::{Fleet, Joined};
 
 /// What lasts from round to round.
 pub(crate) struct StreamScrape {
-    server: Server,
-    resource: ResourceAttributes,
-    catalog: Catalog,
-    observer: Observer,
+    config: Arc<StreamConfig>,
+    fleet: Fleet,
+    nodes: BTreeMap<Address, StreamNode>,
     failures: Failures,
-    recorder: Recorder,
-    /// The version of the server that told it last: one round without it makes no other resource.
-    version: Option<String>,
 }
 
 impl StreamScrape {
-    pub(crate) fn new(config: &StreamConfig, server: Server) -> Self {
-        let recorder = Recorder::new(StreamMetrics::metrics(), config.metrics.enabled());
-        let wants_consumers = recorder.wants(CONSUMER_PENDING) || recorder.wants(CONSUMER_IDLE);
-        StreamScrape {
-            resource: config.resource_attributes.clone(),
-            catalog: Catalog::new(config),
-            observer: Observer::new(config, wants_consumers, recorder.wants(OLDEST_PENDING_AGE)),
-            failures: Failures::new(server.host().clone()),
-            recorder,
-            version: None,
-            server,
-        }
+    pub(crate) fn new(config: Arc<StreamConfig>, fleet: Fleet) -> Self {
+        StreamScrape { failures: Failures::new(fleet.host().clone()), config, fleet, nodes: BTreeMap::new() }
     }
 
-    async fn ask(&mut self) -> Result<Option<(Bytes, usize)>, Unreachable> {
-        let deadline = self.server.deadline();
-        let refused = self.catalog.step(&self.server, deadline).await?;
-        if let Some(error) = &refused {
-            self.failures.add(b"", None, error);
+    async fn one_round(&mut self) -> Option<(Bytes, usize)> {
+        let deadline = self.fleet.deadline();
+        let (view, problem) = self.fleet.view(deadline).await;
+        let mut joined = Joined::default();
+        self.settle(&view, &mut joined);
+        join_all(self.nodes.values_mut().map(|node| node.ask(deadline))).await;
+        self.follow_moved(&view, deadline).await;
+
+        let now = self.fleet.host().clock().now().unix_nanos;
+        let mut problems: Vec<_> = problem.into_iter().collect();
+        let mut told = HashSet::new();
+        let mut left_out = Default::default();
+        for node in self.nodes.values_mut() {
+            let (points, problem) = node.finish(now, &mut told, &mut self.failures, &mut left_out);
+            joined.add(points);
+            if let Some(problem) = problem {
+                self.fleet.suspect();
+                problems.push(problem);
+            }
         }
-        self.failures.limit("max_streams", self.catalog.left_out());
-        let mut seen =
-            self.observer.observe(&self.server, &mut self.catalog, &mut self.failures, deadline).await?;
+        self.failures.limits(&left_out);
         self.failures.finish();
-        let now = self.server.host().clock().now().unix_nanos;
-        self.version = seen.version.take().or(self.version.take());
-        let resource = self.resource.of(self.server.target(), self.version.as_deref());
-        self.recorder.begin(now, resource);
-        record(&seen, self.server.db, now / 1_000_000, &mut self.recorder);
-        self.server.report(refused.map(|error| format!("SCAN is refused, streams cannot be found: {error}")));
-        Ok(self.recorder.finish(SCOPE))
+        problems.dedup();
+        self.fleet.report(&problems);
+        joined.finish()
+    }
+
+    /// The nodes that serve keys now and no others. One that has taken another's place knows the streams that the other
+    /// had found; the series of the other end.
+    fn settle(&mut self, view: &View, joined: &mut Joined) {
+        let now = self.fleet.host().clock().now().unix_nanos;
+        let serves = |address: &Address| view.at(address).is_some_and(|node| node.serves);
+        let gone: Vec<_> = self.nodes.keys().filter(|address| !serves(address)).cloned().collect();
+        let gone: Vec<_> = gone.iter().filter_map(|address| self.nodes.remove(address)).collect();
+        for node in view.nodes.iter().filter(|node| node.serves) {
+            let server = self.fleet.server(node);
+            match self.nodes.get_mut(node.address()) {
+                Some(known) => known.server = server,
+                None => {
+                    let mut new = StreamNode::new(&self.config, server);
+                    gone.iter()
+                        .filter(|old| old.server.node.shard == node.shard)
+                        .for_each(|old| new.inherit(old));
+                    self.nodes.insert(node.address().clone(), new);
+                }
+            }
+        }
+        gone.into_iter().for_each(|node| joined.add(node.end(now)));
+    }
+
+    /// Streams that a node has given to another: by MOVED for good, by ASK as long as the slot is on its way.
+    async fn follow_moved(&mut self, view: &View, deadline: tokio::time::Instant) {
+        let moved: Vec<Moved> = self.nodes.values_mut().flat_map(StreamNode::take_moved).collect();
+        if moved.is_empty() {
+            return;
+        }
+        self.fleet.suspect();
+        let mut at: BTreeMap<Address, Vec<Moved>> = BTreeMap::new();
+        for stream in moved {
+            let named = view.nodes.iter().find(|node| node.answers_to(&stream.to));
+            let Some(node) = named else { continue };
+            if !self.nodes.contains_key(node.address()) {
+                let new = StreamNode::new(&self.config, self.fleet.server(node));
+                self.nodes.insert(node.address().clone(), new);
+            }
+            at.entry(node.address().clone()).or_default().push(stream);
+        }
+        let asked = self.nodes.iter_mut().filter_map(|(address, node)| Some((node, at.remove(address)?)));
+        join_all(asked.map(|(node, streams)| node.ask_moved(streams, deadline))).await;
     }
 }
 
 impl Scrape for StreamScrape {
     fn round(&mut self) -> BoxFuture<'_, Option<(Bytes, usize)>> {
-        Box::pin(async {
-            match self.ask().await {
-                Ok(points) => points,
-                Err(error) => {
-                    self.server.report(Some(error.to_string()));
-                    None
-                }
-            }
-        })
+        Box::pin(self.one_round())
     }
 }

@@ -8,7 +8,8 @@ use super::*;
 use crate::scrape::table::{Table as _, markdown};
 use crate::scrape::testing::{Point, Running, examples_load, named, value_of};
 
-const FAST: &str = "collection_interval: 30ms\ninitial_delay: 0s\nrefresh_interval: 50ms\n";
+const FAST: &str =
+    "collection_interval: 30ms\ninitial_delay: 0s\nmax_server_time: unlimited\nrefresh_interval: 50ms\n";
 
 async fn running(server: &Redis, more: &str) -> Running {
     Running::start(&FACTORY, &format!("endpoint: {}\n{FAST}{more}", server.url())).await
@@ -70,10 +71,11 @@ fn rows_have_the_numbers_that_the_code_calls_them_by() {
         (LAST_DELIVERED_TIME, "group.last_delivered_time"),
         (CONSUMER_PENDING, "consumer.pending"),
         (CONSUMER_IDLE, "consumer.idle"),
+        (DETAIL_AGE, "detail_age"),
     ] {
         assert_eq!(METRICS[row].name, format!("redis.stream.{name}"));
     }
-    assert_eq!(METRICS.len(), 14);
+    assert_eq!(METRICS.len(), 15);
 }
 
 #[test]

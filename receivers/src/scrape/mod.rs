@@ -5,6 +5,8 @@
 //! - [`recorder`]: a round's points to OTLP bytes, with start times that know resets, and an end for what has ended;
 //! - [`redis`]: the shared connection to a server from the settings.
 
+#[cfg(test)]
+mod deployments;
 pub(crate) mod poll;
 pub(crate) mod recorder;
 pub(crate) mod redis;

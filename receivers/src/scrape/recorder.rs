@@ -132,6 +132,13 @@ impl Recorder {
         self.missed = true;
     }
 
+    /// The last points of a node that is watched no more: all its series end.
+    pub(crate) fn end(mut self, now: u64, scope: &str) -> Option<(Bytes, usize)> {
+        self.round += 1;
+        self.now = now;
+        self.finish(scope)
+    }
+
     /// Leaves the series for which `which` says so without a point, but alive.
     pub(crate) fn keep(&mut self, which: impl Fn(&Metric, &[Box<str>]) -> bool) {
         for ((metric, values), series) in &mut self.series {

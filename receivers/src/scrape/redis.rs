@@ -1,17 +1,28 @@
-//! The shared connection to a server from the settings.
+//! The shared connections to the servers of a deployment, from the settings.
 
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use streamgauge_component::{ComponentError, Host, State};
 use streamgauge_config::Secret;
-use streamgauge_redis::{CallResult, EndpointKeys, Monitor, ReadCommand, Target, Unreachable};
+use streamgauge_redis::{
+    Budget, CallResult, Connect, Deployment, EndpointKeys, Identity, Monitor, Node, ReadCommand, Role,
+    SentinelOptions, Target, Unreachable, View,
+};
 use streamgauge_transport::TlsClient;
 use tokio::time::Instant;
 
 use super::recorder::Resource;
+
+/// How old a view of the deployment may be while nothing happens.
+const MOST_AGE: Duration = Duration::from_secs(10);
 
 /// How the server is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +42,94 @@ pub(crate) struct Keys<'a> {
     pub(crate) password: Option<&'a Secret>,
     pub(crate) tls: Option<&'a TlsClient>,
     pub(crate) db: Option<u32>,
+    pub(crate) password_file: Option<&'a Path>,
+    pub(crate) sentinel: Option<&'a Sentinel>,
+    pub(crate) limits: Limits,
+}
+
+/// What a receiver may do, and to whom.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) topology: Topology,
+    pub(crate) max_server_time: Share,
+    pub(crate) max_command_time: Duration,
+}
+
+/// Which servers are meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Topology {
+    /// All that belong together with the one at the endpoint: its replicas or its primary, the nodes of its cluster, or
+    /// what the sentinel watches.
+    #[default]
+    Auto,
+    /// The one at the endpoint alone.
+    Single,
+}
+
+/// `sentinel`: the endpoint is a sentinel that wants another user, or none, than the servers it watches.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sentinel {
+    /// ACL user of the sentinels.
+    pub username: Option<String>,
+    /// That user's password. Without it the sentinels are not logged in to.
+    pub password: Option<Secret>,
+    /// File with that password, read again at every connect.
+    pub password_file: Option<PathBuf>,
+    /// Names of the masters to watch; all when empty.
+    pub masters: Vec<String>,
+}
+
+impl Sentinel {
+    fn options(&self, target: &Target) -> SentinelOptions {
+        let password = self.password.as_ref().map(Secret::expose);
+        let login = target.with_user(self.username.as_deref(), password, self.password_file.as_deref());
+        SentinelOptions { login: Some(login), masters: self.masters.clone() }
+    }
+}
+
+/// A share of a node's main thread: `0.2%`, or `unlimited`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share(pub(crate) f64);
+
+impl Default for Share {
+    fn default() -> Self {
+        Share(0.002)
+    }
+}
+
+impl FromStr for Share {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "unlimited" {
+            return Ok(Share(1.0));
+        }
+        let percent = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+        match percent {
+            Some(percent) if percent > 0.0 && percent <= 100.0 => Ok(Share(percent / 100.0)),
+            _ => Err(format!("{text}: wants a share such as 0.2%, above 0% and up to 100%, or unlimited")),
+        }
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 < 1.0 { write!(f, "{}%", (self.0 * 1e8).round() / 1e6) } else { f.write_str("unlimited") }
+    }
+}
+
+impl Serialize for Share {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
 }
 
 impl Keys<'_> {
@@ -44,6 +143,7 @@ impl Keys<'_> {
             transport,
             username: self.username,
             password: self.password.map(Secret::expose),
+            password_file: self.password_file,
             tls: self.tls.map(|tls| !tls.insecure),
             db: self.db,
         })
@@ -63,8 +163,13 @@ impl Keys<'_> {
         problems
     }
 
-    /// The connection, which all receivers of this process share that ask the same server as the same user.
-    pub(crate) fn server(&self, host: &Host, limit: Duration) -> Result<Server, ComponentError> {
+    /// The deployment, which all receivers of this process share that name the same seed as the same user.
+    pub(crate) fn fleet(
+        &self,
+        host: &Host,
+        limit: Duration,
+        interval: Duration,
+    ) -> Result<Fleet, ComponentError> {
         let id = host.id();
         let target = self.target().map_err(|problems| {
             let text: Vec<_> = problems.iter().map(|(key, message)| format!("{key}: {message}")).collect();
@@ -72,28 +177,40 @@ impl Keys<'_> {
         })?;
         let settings = self.tls.cloned().unwrap_or_default();
         let tls = if target.tls { Some(settings.load(&[]).map_err(ComponentError::new)?) } else { None };
-        let key = Monitor::key(&target, &format!("{settings:?}"));
+        let tls = tls.map(|tls| tls.get());
         let db = target.db;
-        let monitor = host.shared(&key, || {
-            Monitor::new(target, tls.map(|tls| tls.get()), settings.server_name_override.clone())
+        let options = self.sentinel.map(|sentinel| sentinel.options(&target)).unwrap_or_default();
+        let proof = format!("{settings:?}");
+        let follow = self.limits.topology == Topology::Auto;
+        let key =
+            format!("{} {:?} {follow}", Monitor::key(&target, &(&proof, &options.login)), options.masters);
+        let process = host.clone();
+        let connect: Connect = Arc::new(move |target| {
+            let key = Monitor::key(&target, &proof);
+            let name = settings.server_name_override.clone();
+            process.shared(&key, || Monitor::new(target, tls.clone(), name))
         });
-        Ok(Server { monitor, host: host.clone(), db, limit })
+        let seed = connect(options.login.clone().unwrap_or_else(|| target.clone()));
+        let deployment = host.shared(&key, || Deployment::new(seed, target, options, follow, connect));
+        let budget = Budget {
+            max_server_time: self.limits.max_server_time.0,
+            max_command_time: self.limits.max_command_time,
+            interval,
+        };
+        Ok(Fleet { deployment, host: host.clone(), db, limit, budget })
     }
 }
 
-/// The connection as one receiver uses it.
-pub(crate) struct Server {
-    monitor: Arc<Monitor>,
+/// A deployment as one receiver uses it.
+pub(crate) struct Fleet {
+    deployment: Arc<Deployment>,
     host: Host,
-    pub(crate) db: u32,
+    db: u32,
     limit: Duration,
+    budget: Budget,
 }
 
-impl Server {
-    pub(crate) fn target(&self) -> &Target {
-        self.monitor.target()
-    }
-
+impl Fleet {
     pub(crate) fn host(&self) -> &Host {
         &self.host
     }
@@ -103,19 +220,51 @@ impl Server {
         Instant::now() + self.limit
     }
 
+    /// The nodes of this round, and what is wrong with the view of them. Whoever asks first in an interval asks for all.
+    pub(crate) async fn view(&self, deadline: Instant) -> (Arc<View>, Option<String>) {
+        let age = self.budget.interval.min(MOST_AGE);
+        let (view, problem) = self.deployment.view(age, deadline).await;
+        for node in &view.nodes {
+            node.monitor.allow(self.budget);
+            for (command, error) in node.monitor.news() {
+                let (id, node) = (&**self.host.id(), node.address());
+                tracing::warn!(id, %node, command, "not asked any more: {error}");
+            }
+        }
+        (view, problem.map(|error| error.to_string()))
+    }
+
+    /// The next view is asked for anew.
+    pub(crate) fn suspect(&self) {
+        self.deployment.suspect();
+    }
+
+    /// A node, to be asked by this receiver.
+    pub(crate) fn server(&self, node: &Node) -> Server {
+        Server { node: node.clone(), db: self.db }
+    }
+
+    /// Tells how the round went.
+    pub(crate) fn report(&self, problems: &[String]) {
+        let state = if problems.is_empty() { State::Ok } else { State::Recoverable };
+        self.host.report(state, (!problems.is_empty()).then(|| problems.join("; ")));
+    }
+}
+
+/// A node as one receiver uses it.
+pub(crate) struct Server {
+    pub(crate) node: Node,
+    pub(crate) db: u32,
+}
+
+impl Server {
     /// Sends commands.
     pub(crate) async fn call(
         &self,
         commands: &[ReadCommand],
         deadline: Instant,
     ) -> Result<Vec<CallResult>, Unreachable> {
-        self.monitor.call(self.db, commands, deadline).await
-    }
-
-    /// Tells how the round went.
-    pub(crate) fn report(&self, problem: Option<String>) {
-        let state = if problem.is_none() { State::Ok } else { State::Recoverable };
-        self.host.report(state, problem);
+        self.node.monitor.call(self.db, commands, deadline).await
     }
 
     /// Sends one command.
@@ -129,6 +278,28 @@ impl Server {
     }
 }
 
+/// The requests of several nodes in a row, which is one request again.
+#[derive(Default)]
+pub(crate) struct Joined {
+    bytes: BytesMut,
+    items: usize,
+}
+
+impl Joined {
+    /// Adds one.
+    pub(crate) fn add(&mut self, request: Option<(Bytes, usize)>) {
+        if let Some((bytes, items)) = request {
+            self.bytes.extend_from_slice(&bytes);
+            self.items += items;
+        }
+    }
+
+    /// All of them; `None` when there is no point.
+    pub(crate) fn finish(self) -> Option<(Bytes, usize)> {
+        (self.items > 0).then(|| (self.bytes.freeze(), self.items))
+    }
+}
+
 /// `resource_attributes`: switches of what the resource tells. All are on; in the Collector the address and the port are
 /// off, and the series of two servers are then one.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -137,12 +308,28 @@ pub struct ResourceAttributes {
     /// The server's version. On.
     #[serde(rename = "redis.version")]
     pub version: ResourceToggle,
-    /// Host name, address or socket of the server, as the endpoint has it. On: it tells servers apart.
+    /// Host name, address or socket of the server, as the endpoint or the deployment has it. On: it tells servers apart.
     #[serde(rename = "server.address")]
     pub address: ResourceToggle,
     /// Port of the server; a socket has none. On: it tells servers apart.
     #[serde(rename = "server.port")]
     pub port: ResourceToggle,
+    /// `redis` or `valkey`. On.
+    #[serde(rename = "server.name")]
+    pub name: ResourceToggle,
+    /// `standalone`, `cluster` or `sentinel`: how the server runs. On.
+    #[serde(rename = "redis.mode")]
+    pub mode: ResourceToggle,
+    /// `primary`, `replica` or `sentinel`. On: after a failover the series of a server go on under another role.
+    #[serde(rename = "redis.role")]
+    pub role: ResourceToggle,
+    /// The node's id in a cluster or among sentinels. On.
+    #[serde(rename = "redis.node.id")]
+    pub node_id: ResourceToggle,
+    /// The primary and replicas that hold the same keys: in a cluster the id of the primary that was seen first, under a
+    /// sentinel the master's name. On.
+    #[serde(rename = "redis.shard")]
+    pub shard: ResourceToggle,
 }
 
 /// The switch of one attribute.
@@ -154,32 +341,29 @@ pub struct ResourceToggle {
 }
 
 impl ResourceToggle {
-    fn is_on(&self) -> bool {
-        self.enabled.unwrap_or(true)
+    fn of<'a>(&self, value: Option<&'a str>) -> Option<&'a str> {
+        value.filter(|_| self.enabled.unwrap_or(true))
     }
 }
 
 impl ResourceAttributes {
-    /// The resource.
-    pub(crate) fn of(&self, target: &Target, version: Option<&str>) -> Resource {
-        let mut attributes = Resource::new();
-        if let Some(version) = version
-            && self.version.is_on()
-        {
-            attributes.push(("redis.version", version.to_owned()));
-        }
-        let (address, port) = match &target.address {
+    /// The resource of a node. `identity` is what it said of itself last, `role` what it does.
+    pub(crate) fn of(&self, node: &Node, identity: Option<&Identity>, role: Option<Role>) -> Resource {
+        let (address, port) = match node.address() {
             streamgauge_redis::Address::Tcp(host, port) => (host.clone(), Some(port.to_string())),
             streamgauge_redis::Address::Unix(path) => (path.display().to_string(), None),
         };
-        if self.address.is_on() {
-            attributes.push(("server.address", address));
-        }
-        if let Some(port) = port
-            && self.port.is_on()
-        {
-            attributes.push(("server.port", port));
-        }
-        attributes
+        let known = identity.filter(|identity| identity.version.is_some());
+        let all = [
+            ("redis.version", self.version.of(known.and_then(|identity| identity.version.as_deref()))),
+            ("server.address", self.address.of(Some(&address))),
+            ("server.port", self.port.of(port.as_deref())),
+            ("server.name", self.name.of(known.map(|identity| identity.name))),
+            ("redis.mode", self.mode.of(known.map(|identity| identity.mode.as_str()))),
+            ("redis.role", self.role.of(role.filter(|_| known.is_some()).map(Role::as_str))),
+            ("redis.node.id", self.node_id.of(node.id.as_deref().filter(|_| known.is_some()))),
+            ("redis.shard", self.shard.of(node.shard.as_deref().filter(|_| known.is_some()))),
+        ];
+        all.into_iter().filter_map(|(key, value)| Some((key, value?.to_owned()))).collect()
     }
 }

@@ -130,6 +130,11 @@ impl Running {
         }
     }
 
+    /// The points of each round since the last look.
+    pub(crate) fn rounds(&self) -> Vec<Vec<Point>> {
+        self.sink.take().iter().map(|batch| points(&batch.parts.concat())).collect()
+    }
+
     /// Stops it as the engine does.
     pub(crate) async fn stop(self) {
         self.receiver.stop_intake().await;
