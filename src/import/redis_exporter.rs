@@ -113,6 +113,7 @@ fn connection(given: &Given) -> String {
     }
     out.push_str("    initial_delay: 0s\n");
     // One server, told apart by the address that is scraped, as with redis_exporter.
+    out.push_str("    topology: single\n");
     out.push_str(
         "    resource_attributes: {server.address: {enabled: false}, server.port: {enabled: false}}\n",
     );

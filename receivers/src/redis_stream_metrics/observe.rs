@@ -326,12 +326,14 @@ impl Observer {
                     Some(error)
                 }
             },
-            Question::Oldest(s, g) => parsed(answer, PendingSummary::parse)
-                .map(|oldest| drop(fresh.oldest.insert((s, g), oldest)))
-                .err(),
-            Question::Consumers(s, g) => parsed(answer, ConsumerInfo::parse_all)
-                .map(|all| drop(fresh.consumers.insert((s, g), all)))
-                .err(),
+            Question::Oldest(s, g) => {
+                let read = parsed(answer, PendingSummary::parse);
+                read.map(|oldest| fresh.oldest.insert((s, g), oldest)).err()
+            }
+            Question::Consumers(s, g) => {
+                let read = parsed(answer, ConsumerInfo::parse_all);
+                read.map(|all| fresh.consumers.insert((s, g), all)).err()
+            }
         };
         let Some(error) = failed else { return };
         let group = place.1.and_then(|g| stream.groups.get(g)).map(|group| group.info.clone());
