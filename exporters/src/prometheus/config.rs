@@ -95,6 +95,21 @@ impl PrometheusConfig {
         }
     }
 
+    /// The settings that what is held depends on, the others as by default.
+    pub(super) fn of_the_store(&self) -> Self {
+        let door = Self::default();
+        Self {
+            endpoint: door.endpoint,
+            path: door.path,
+            tls: door.tls,
+            auth: door.auth,
+            response_headers: door.response_headers,
+            send_timestamps: door.send_timestamps,
+            enable_open_metrics: door.enable_open_metrics,
+            ..self.clone()
+        }
+    }
+
     pub(super) fn header_map(&self) -> Result<HeaderMap, String> {
         header_map(self.response_headers.iter().map(|(name, value)| (name.as_str(), value.expose())))
     }

@@ -27,7 +27,10 @@ pub(super) struct PrometheusExporter {
 
 impl PrometheusExporter {
     pub fn new(config: Arc<PrometheusConfig>, host: Host) -> Self {
-        let store = Arc::new(Mutex::new(Store::new(config.max_series, config.metric_expiration)));
+        // Whoever follows after a reload shows on what it would hold itself: no scrape between finds nothing.
+        let store = host.shared(&format!("{} {:?}", host.id(), config.of_the_store()), || {
+            Mutex::new(Store::new(config.max_series, config.metric_expiration))
+        });
         let series = host.instrument(
             InstrumentKind::Gauge,
             "streamgauge.prometheus.series",

@@ -216,6 +216,26 @@ async fn the_answer_is_packed_and_in_the_language_that_was_asked_for() {
 }
 
 #[tokio::test]
+async fn who_follows_after_a_reload_shows_on_what_was_held_under_the_same_names() {
+    let host = Host::for_test(Kind::Exporter, "prometheus");
+    let make = |more: &str| {
+        let config = read(&format!("endpoint: 127.0.0.1:0\n{more}")).unwrap();
+        Arc::new(PrometheusExporter::new(Arc::new(config), host.clone()))
+    };
+    let first = make("");
+    first.start(host.clone()).await.unwrap();
+    taken(&first, &gauge(MS, &[("a", 1.0)])).await;
+    let (next, renamed) = (make("send_timestamps: true"), make("namespace: x"));
+    first.shutdown().await;
+    drop(first);
+    for exporter in [&next, &renamed] {
+        exporter.start(host.clone()).await.unwrap();
+    }
+    assert_eq!(scrape(&next).await, "# TYPE g gauge\ng{s=\"a\"} 1 1\n");
+    assert_eq!(scrape(&renamed).await, "", "other names are other series");
+}
+
+#[tokio::test]
 async fn names_of_any_characters_are_for_scrapers_that_take_them() {
     let exporter = started("translation_strategy: NoTranslation").await;
     let request = request(|scope| _ = scope.gauge("my.gauge", "", "").point(MS).attribute("a.b", "c").int(1));
