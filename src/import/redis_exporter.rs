@@ -112,11 +112,16 @@ fn connection(given: &Given) -> String {
         let _ = writeln!(out, "    timeout: {}", quoted(timeout));
     }
     out.push_str("    initial_delay: 0s\n");
-    // One server, told apart by the address that is scraped, as with redis_exporter.
-    out.push_str("    topology: single\n");
-    out.push_str(
-        "    resource_attributes: {server.address: {enabled: false}, server.port: {enabled: false}}\n",
-    );
+    if given.is_on("is-cluster") {
+        out.push_str("    # All nodes, told apart by the label instance: scrape each at /scrape?target=, or keep the label\n");
+        out.push_str("    # with honor_labels: true.\n    topology: auto\n");
+    } else {
+        // One server, told apart by the address that is scraped, as with redis_exporter.
+        out.push_str("    topology: single\n");
+        out.push_str(
+            "    resource_attributes: {server.address: {enabled: false}, server.port: {enabled: false}}\n",
+        );
+    }
     out
 }
 

@@ -1,6 +1,6 @@
 //! In the place of redis_exporter: its variables in, its metrics out, read by a real Prometheus.
 
-use streamgauge_harness::{Collector, Prometheus, Redis, free_port, http, poll_until};
+use streamgauge_harness::{Cluster, Collector, Prometheus, Redis, Server, free_port, http, poll_until};
 
 use streamgauge_prometheus::Preset;
 use streamgauge_receivers::redis::metric_names;
@@ -209,4 +209,34 @@ fn passwords_of_the_environment_open_the_server_and_guard_the_scrape() {
     let (code, log) = collector.terminate(SOON);
     assert_eq!(code, Some(0), "{log}");
     assert!(!log.contains("p$$w") && !log.contains("secret"), "{log}");
+}
+
+#[test]
+fn a_cluster_is_discovered_and_each_node_scraped_by_its_name() {
+    let cluster = Cluster::start(&Server::find("redis-7.0").unwrap());
+    let exporter = Exporter::start(&cluster.nodes[0], &[("REDIS_EXPORTER_IS_CLUSTER", "true")]);
+    let target = &exporter.target;
+    let config = format!(
+        "global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}
+scrape_configs:
+  - job_name: redis
+    metrics_path: /scrape
+    http_sd_configs: [{{url: 'http://{target}/discover-cluster-nodes', refresh_interval: 500ms}}]
+    relabel_configs:
+      - {{source_labels: [__address__], target_label: __param_target}}
+      - {{source_labels: [__address__], target_label: instance}}
+      - {{target_label: __address__, replacement: '{target}'}}
+"
+    );
+    let prometheus = Prometheus::builder().config(&config).start();
+    let first = cluster.nodes[0].addr();
+    for (query, expected) in [
+        ("count(redis_up == 1)".to_owned(), 6.0),
+        (r#"count(redis_instance_info{role="master",redis_mode="cluster"})"#.to_owned(), 3.0),
+        (r#"count(redis_instance_info{role="slave"})"#.to_owned(), 3.0),
+        (format!(r#"redis_cluster_state{{instance="{first}"}}"#), 1.0),
+        ("count({exported_instance!=\"\"}) or vector(0)".to_owned(), 0.0),
+    ] {
+        poll_until(&query, SOON, || (prometheus.value(&query) == Some(expected)).then_some(()));
+    }
 }

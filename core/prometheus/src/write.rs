@@ -79,35 +79,43 @@ impl SeriesSet {
         &mut self.series[at]
     }
 
-    /// The series in the order first seen, each one's samples by time. Of samples with one time the last stays;
-    /// of the others those that said something else are given back by their points (they are lost).
+    /// The series in the order first seen, each one's samples by time. Of samples with one time the last stays, and a
+    /// value before an end (it goes on under another resource); of the others those that said something else are given
+    /// back by their points (they are lost).
     #[must_use]
     pub fn into_sorted(self) -> (Vec<Series>, Vec<u32>) {
         let mut lost = Vec::new();
         let mut all = self.series;
         for series in &mut all {
+            let ends = |value: f64| value.to_bits() == crate::STALE_BITS;
             let same = |a: &Sample, b: &Sample| a.value.to_bits() == b.value.to_bits();
-            sort_unique(&mut series.samples, |s| (s.timestamp_ms, s.point), same, &mut lost);
+            let key = |s: &Sample| (s.timestamp_ms, ends(s.value), s.point);
+            sort_unique(&mut series.samples, key, same, &mut lost);
             let same = |a: &HistogramSample, b: &HistogramSample| a.histogram == b.histogram;
-            sort_unique(&mut series.histograms, |h| (h.histogram.timestamp_ms, h.point), same, &mut lost);
+            let key = |h: &HistogramSample| (h.histogram.timestamp_ms, ends(h.histogram.sum), h.point);
+            sort_unique(&mut series.histograms, key, same, &mut lost);
         }
         (all, lost)
     }
 }
 
-/// Sorts by time; of one time the last pushed stays.
+/// Sorts by time; of one time the last pushed stays, and whatever is no end.
 fn sort_unique<T>(
     items: &mut Vec<T>,
-    time_and_point: impl Fn(&T) -> (i64, u32),
+    time_end_and_point: impl Fn(&T) -> (i64, bool, u32),
     same: impl Fn(&T, &T) -> bool,
     lost: &mut Vec<u32>,
 ) {
     items.reverse();
-    items.sort_by_key(|item| time_and_point(item).0);
+    let time_and_end = |item: &T| {
+        let (time, end, _) = time_end_and_point(item);
+        (time, end)
+    };
+    items.sort_by_key(time_and_end);
     items.dedup_by(|later, kept| {
-        let (time, point) = time_and_point(later);
-        let twin = time == time_and_point(kept).0;
-        if twin && !same(later, kept) {
+        let (time, end, point) = time_end_and_point(later);
+        let twin = time == time_end_and_point(kept).0;
+        if twin && !end && !same(later, kept) {
             lost.push(point);
         }
         twin

@@ -52,6 +52,14 @@ fn the_writers_variables_watch_their_streams_and_groups() {
 }
 
 #[test]
+fn a_cluster_is_watched_whole_with_its_nodes_told_apart() {
+    let text = imported(&[], &[("REDIS_EXPORTER_IS_CLUSTER", "true"), ("REDIS_EXPORTER_CHECK_STREAMS", "*")]);
+    loads(&text);
+    assert_eq!(text.matches("    topology: auto\n").count(), 2, "{text}");
+    assert!(!text.contains("server.address"), "{text}");
+}
+
+#[test]
 fn secrets_stay_where_they_are() {
     let text = imported(
         &["--redis.password=hunter2", "-redis.addr", "rediss://u:hunter3@h:1"],

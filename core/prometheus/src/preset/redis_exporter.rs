@@ -16,6 +16,7 @@ const QUANTILE: &[Label] = &[label("cmd", Attribute("cmd")), label("quantile", S
 const ROLE: &[Label] = &[
     label("role", Words("role", &[("primary", "master"), ("replica", "slave")])),
     label("redis_version", super::From::Resource("redis.version")),
+    label("redis_mode", super::From::Resource("redis.mode")),
 ];
 const REPLICA: &[Label] = &[label("slave_ip", Host("replica")), label("slave_port", Port("replica"))];
 const MASTER: &[Label] = &[label("master_name", Attribute("master"))];

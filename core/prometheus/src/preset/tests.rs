@@ -17,6 +17,10 @@ const SERVER: [(&str, &str); 4] = [
 fn series(presets: Vec<Preset>, fill: impl FnOnce(&mut Scope<'_, Metrics>)) -> Vec<String> {
     let mut builder = MetricsBuilder::new();
     fill(&mut builder.resource(SERVER).scope("redis", ""));
+    translated(presets, &builder.finish())
+}
+
+fn translated(presets: Vec<Preset>, request: &[u8]) -> Vec<String> {
     let translator = Translator::new(Settings {
         namer: Namer::default(),
         external_labels: Vec::new(),
@@ -27,7 +31,7 @@ fn series(presets: Vec<Preset>, fill: impl FnOnce(&mut Scope<'_, Metrics>)) -> V
         presets,
     });
     let mut out = <Translated>::default();
-    translator.translate(&builder.finish(), &mut out).unwrap();
+    translator.translate(request, &mut out).unwrap();
     translator.finish(&mut out);
     let mut all: Vec<_> = out.series.into_sorted().0.iter().flat_map(lines).collect();
     all.sort();
@@ -105,6 +109,24 @@ fn a_state_that_changes_is_one_series() {
         state.point(MS).attribute("cluster_state", "ok").no_recorded_value();
     });
     assert_eq!(got, [r#"r_cluster_state{instance="cache:6379"} 0 @1"#]);
+}
+
+#[test]
+fn a_series_that_goes_on_under_another_resource_has_no_end() {
+    let mut builder = MetricsBuilder::new();
+    for (role, ended) in [("primary", false), ("replica", true)] {
+        let mut resource = builder.resource([("server.address", "h"), ("redis.role", role)]);
+        let mut scope = resource.scope("redis", "");
+        let mut gauge = scope.gauge("redis.memory.used", "By", "");
+        let mut point = gauge.point(MS);
+        if ended {
+            point.no_recorded_value()
+        } else {
+            point.int(7)
+        };
+    }
+    let got = translated(vec![Preset::redis_exporter("redis")], &builder.finish());
+    assert_eq!(got, [r#"redis_memory_used_bytes{instance="h"} 7 @1"#]);
 }
 
 #[test]
