@@ -25,6 +25,8 @@ const INTERVAL: Duration = Duration::from_secs(10);
 const FACTOR: (f64, f64) = (0.1, 8.0);
 /// How much one reading moves the factor.
 const WEIGHT: f64 = 0.3;
+/// How much of a factor one reading without a measurement forgets.
+const FORGET: f64 = 0.05;
 
 /// What one receiver allows. Where several watch a node the largest of each holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -215,6 +217,12 @@ impl Books {
     fn settle(&mut self, info: &Info<'_>) {
         let first = self.read.is_none();
         self.read = Some(Instant::now());
+        // What is not sent any more, because it seemed too slow, is believed to be as the table says again in time.
+        for (name, factor) in &mut self.factors {
+            if !self.open.contains_key(name) {
+                *factor += FORGET * (1.0 - *factor);
+            }
+        }
         let mut stats = HashMap::new();
         for (name, line) in info.with_prefix("cmdstat_") {
             let number = |member| line.member(member).and_then(|text| text.parse::<u64>().ok());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use streamgauge_harness::{Redis, Valkey};
+use streamgauge_harness::{Cluster, Redis, Server, Valkey};
 use streamgauge_redis::*;
 use tokio::time::{Instant, timeout};
 
@@ -166,6 +166,154 @@ async fn a_wrong_or_missing_password_is_said_to_be_one_and_not_shown() {
         assert!(!error.message.contains("hunter2"), "{error}");
     }
     is_alive(&monitor(&format!("redis://:right@{}", server.addr()))).await;
+}
+
+#[tokio::test]
+async fn a_password_file_is_read_again_when_the_server_asks_again() {
+    let mut server = Redis::builder().password("old").start();
+    let file = server.dir().join("password");
+    std::fs::write(&file, "old\n").unwrap();
+    let keys =
+        EndpointKeys { endpoint: &server.addr(), password_file: Some(&file), ..EndpointKeys::default() };
+    let monitor = Monitor::new(Target::new(&keys).unwrap(), None, None);
+    is_alive(&monitor).await;
+    std::fs::write(&file, "new").unwrap();
+    server.start_again();
+    let error = monitor.call(0, &[ReadCommand::ping()], soon()).await.unwrap_err();
+    assert_eq!(error.stage, "auth", "the server still has the old one: {error}");
+    std::fs::write(&file, "old").unwrap();
+    recovers(&monitor).await;
+
+    let missing = server.dir().join("no-such-file");
+    let keys = EndpointKeys { password_file: Some(&missing), ..keys };
+    let monitor = Monitor::new(Target::new(&keys).unwrap(), None, None);
+    let error = monitor.call(0, &[ReadCommand::ping()], soon()).await.unwrap_err();
+    assert!(error.stage == "auth" && error.message.contains("no-such-file"), "{error}");
+}
+
+#[tokio::test]
+async fn resp3_is_spoken_and_resp2_where_it_may_not_be() {
+    for server in Server::matrix() {
+        let (new, old) = (server.start(), server.builder().config("rename-command HELLO \"\"").start());
+        for server in [&new, &old] {
+            server.fill("s", 1);
+            server.run::<()>("XGROUP CREATE s g 0");
+        }
+        let groups = |monitor: Monitor| async move {
+            let value = one(&monitor, ReadCommand::xinfo_groups(b"s", 1)).await.unwrap();
+            let Value::Array(groups) = value else { panic!("{value:?}") };
+            matches!(groups[0], Value::Map(_))
+        };
+        assert!(groups(monitor(&new.url())).await, "maps are of RESP3");
+        assert!(!groups(monitor(&old.url())).await, "where nobody knows HELLO, RESP2 is spoken");
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_is_refused_is_sent_once_for_a_process_of_the_server_and_told_once() {
+    for server in Server::matrix() {
+        let rule = "m on >p -@all +ping +info +client|setname +xlen +select ~open*";
+        let mut server = server.builder().user(rule).start();
+        server.fill("open", 1);
+        server.fill("closed", 1);
+        let monitor = monitor(&format!("redis://m:p@{}", server.addr()));
+        let commands = [
+            ReadCommand::xlen(b"open"),
+            ReadCommand::xpending(b"open", b"g", 1),
+            ReadCommand::xlen(b"closed"),
+            ReadCommand::xlen(b"open"),
+        ];
+        let denials = |server: &Redis| {
+            let text = server.cli(&["info", "commandstats"]);
+            let line =
+                text.lines().find_map(|line| line.strip_prefix("cmdstat_xpending:").map(str::to_owned));
+            let rejected =
+                line.as_deref().and_then(|line| line.split("rejected_calls=").nth(1)).map(str::to_owned);
+            rejected.and_then(|rest| rest.split(',').next()?.parse::<u32>().ok()).unwrap_or(0)
+        };
+        for restart in [false, true] {
+            if restart {
+                server.restart();
+                server.fill("open", 1);
+                server.fill("closed", 1);
+                // What is planned before the new process is met is planned for the old one.
+                is_alive(&monitor).await;
+            }
+            for round in 0..5 {
+                let answers = monitor.call(0, &commands, soon()).await.unwrap();
+                assert_eq!(
+                    (&answers[0], &answers[3]),
+                    (&Ok(Value::Int(1)), &Ok(Value::Int(1))),
+                    "{answers:?}"
+                );
+                assert_eq!(
+                    (fault(&answers[1]), fault(&answers[2])),
+                    (Fault::NoPermission, Fault::NoPermission)
+                );
+                assert_eq!(monitor.news().len(), usize::from(round == 0), "a key that is closed is no news");
+            }
+            assert_eq!(monitor.refused(), [("xpending", "no_permission")]);
+            assert_eq!(denials(&server), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_on_its_way_is_asked_for_at_its_new_node() {
+    let cluster = Cluster::start(&Server::find("redis-7.0").unwrap());
+    cluster.fill("orders", 3);
+    let (slot, from) = (cluster.slot("orders"), cluster.owner("orders"));
+    let to = (from + 1) % 3;
+    cluster.begin_migration(slot, from, to);
+    cluster.move_keys(slot, from, to);
+    let ask = one(&monitor(&cluster.nodes[from].url()), ReadCommand::xlen(b"orders")).await.unwrap_err();
+    let there = Address::Tcp("127.0.0.1".into(), cluster.nodes[to].port());
+    assert_eq!((ask.fault, ask.redirect()), (Fault::Moved, Some((there, true))));
+    let target = monitor(&cluster.nodes[to].url());
+    let commands = [
+        ReadCommand::xlen(b"orders").asking(),
+        ReadCommand::ping(),
+        ReadCommand::xinfo_stream(b"orders").asking(),
+    ];
+    let answers = target.call(0, &commands, soon()).await.unwrap();
+    assert_eq!(answers[0], Ok(Value::Int(3)));
+    assert_eq!(StreamInfo::parse(answers[2].as_ref().unwrap()).unwrap().length, 3);
+    let moved = one(&target, ReadCommand::xlen(b"orders")).await.unwrap_err();
+    assert!(!moved.redirect().unwrap().1, "{moved}");
+}
+
+#[tokio::test]
+async fn the_accounts_are_those_of_the_server() {
+    for server in Server::matrix() {
+        let running = server.start();
+        running.fill("s", 10);
+        let monitor = monitor(&running.url());
+        monitor.hello(soon()).await.unwrap();
+        running.cli(&["config", "resetstat"]);
+        one(&monitor, ReadCommand::info_everything()).await.unwrap();
+        let before = monitor.usage();
+        let commands: Vec<_> = std::iter::repeat_n(ReadCommand::xlen(b"s"), 100)
+            .chain(std::iter::repeat_n(ReadCommand::xinfo_stream(b"s"), 50))
+            .collect();
+        monitor.call(0, &commands, soon()).await.unwrap();
+        let Value::VerbatimString { text, .. } = one(&monitor, ReadCommand::info_everything()).await.unwrap()
+        else {
+            panic!("INFO is verbatim in RESP3")
+        };
+        let info = Info::parse(&text);
+        let theirs: f64 = ["xlen", "xinfo|stream", "xinfo", "info"]
+            .iter()
+            .filter_map(|name| info.field(&format!("cmdstat_{name}"))?.member("usec")?.parse::<f64>().ok())
+            .sum();
+        let ours = monitor.usage();
+        assert_eq!(ours.commands["xlen"] - before.commands.get("xlen").unwrap_or(&0), 100);
+        let spent = ours.server_time - before.server_time;
+        assert!(
+            (spent - theirs).abs() < 1.0,
+            "{}: {spent} us by our books, {theirs} us by the server's",
+            server.name
+        );
+    }
 }
 
 #[tokio::test]

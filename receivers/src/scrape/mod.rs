@@ -6,6 +6,8 @@
 //! - [`redis`]: the shared connection to a server from the settings.
 
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod deployments;
 pub(crate) mod poll;
 pub(crate) mod recorder;
