@@ -9,7 +9,7 @@ use crate::support::{SOON, binary};
 
 /// A collector that was told nothing but redis_exporter's variables.
 struct Exporter {
-    _collector: Collector,
+    collector: Collector,
     target: String,
 }
 
@@ -23,7 +23,7 @@ impl Exporter {
             own.iter().chain(more).fold(binary(), |builder, (name, value)| builder.env(name, value));
         let mut collector = builder.start();
         collector.wait_for_ok(&format!("http://{target}/metrics"), SOON);
-        Exporter { _collector: collector, target }
+        Exporter { collector: collector, target }
     }
 }
 
@@ -239,4 +239,6 @@ scrape_configs:
     ] {
         poll_until(&query, SOON, || (prometheus.value(&query) == Some(expected)).then_some(()));
     }
+    let (_, log) = exporter.collector.terminate(SOON);
+    assert!(log.contains(" dropped 0,"), "no two nodes have one series:\n{log}");
 }

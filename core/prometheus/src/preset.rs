@@ -56,6 +56,8 @@ pub(crate) enum Change {
     Times(f64),
     /// 1 when it is above 0, else 0.
     Positive,
+    /// The reverse.
+    NotPositive,
     /// The time so many seconds before the point, in seconds since 1970.
     Before,
     /// 1 when the attribute has this value, else 0: states that are told by an attribute, one series for all.
@@ -196,6 +198,7 @@ impl Row {
         match self.change {
             Change::Times(factor) => Some(value * factor),
             Change::Positive => Some(f64::from(u8::from(value > 0.0))),
+            Change::NotPositive => Some(f64::from(u8::from(value <= 0.0))),
             Change::Before => Some((time_ms as f64 / 1000.0 - value).floor()),
             Change::Is(..) if ended || value <= 0.0 => None,
             Change::Is(key, wanted) => Some(f64::from(u8::from(find(attributes, key) == Some(wanted)))),

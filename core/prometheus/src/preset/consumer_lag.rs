@@ -7,4 +7,7 @@ pub(super) static TABLE: Table = Table { replaces: false, rows: ROWS, ratios: &[
 
 const GROUP: &[Label] = &[label("stream", Attribute("stream")), label("consumer_group", Attribute("group"))];
 
-static ROWS: &[Row] = &[row("redis.stream.group.lag", "consumer_lag", GAUGE, GROUP)];
+static ROWS: &[Row] = &[
+    row("redis.stream.group.lag", "consumer_lag", GAUGE, GROUP),
+    row("redis.stream.group.velocity", "consumer_lag_velocity", GAUGE, GROUP),
+];

@@ -41,6 +41,7 @@ const MS: f64 = 1000.0;
 #[rustfmt::skip]
 static ROWS: &[Row] = &[
     row("redis.up", "up", GAUGE, NONE),
+    row("redis.up", "exporter_last_scrape_error", GAUGE, NONE).change(Change::NotPositive),
     row("redis.uptime", "uptime_in_seconds", GAUGE, NONE),
     row("redis.uptime", "start_time_seconds", GAUGE, NONE).change(Change::Before),
     row("redis.role", "instance_info", GAUGE, ROLE),
@@ -120,6 +121,7 @@ static ROWS: &[Row] = &[
     // Persistence and processor.
     row("redis.rdb.changes_since_last_save", "rdb_changes_since_last_save", GAUGE, NONE),
     row("redis.latest_fork", "latest_fork_usec", GAUGE, NONE),
+    row("redis.latest_fork", "latest_fork_seconds", GAUGE, NONE).times(1e-6), // its name up to 1.45
     row("redis.loading", "loading_dump_file", GAUGE, NONE),
     row("redis.async_loading", "async_loading", GAUGE, NONE),
     row("redis.rdb.in_progress", "rdb_bgsave_in_progress", GAUGE, NONE),

@@ -66,7 +66,7 @@ fn redis_exporters_names_replace_the_metrics_own_and_others_go_on() {
         got,
         [
             format!(r#"redis_commands_duration_seconds_total{{cmd="get",{own}}} 2 @1"#),
-            r#"redis_commands_per_second{otel_scope_name="redis"} 3 @1"#.to_owned(),
+            format!(r#"redis_commands_per_second{{{own},otel_scope_name="redis"}} 3 @1"#),
             format!(r#"redis_cpu_sys_seconds_total{{{own}}} 1.5 @1"#),
             format!(r#"redis_db_keys{{db="db3",{own}}} 5 @1"#),
             format!(r#"redis_instance_info{{{own},redis_version="7.0.15",role="master"}} 1 @1"#),
@@ -145,10 +145,12 @@ fn the_writers_series_are_those_of_its_group_and_the_others_stay() {
             format!(r#"event_consumer_lag{{consumer_group="postgres-sync",{own},stream="s"}} 5 @1"#),
             format!(r#"event_consumer_lag{{consumer_group="surreal-sync",{own},stream="s"}} 9 @1"#),
             format!(r#"postgres_writer_stream_lag{{{own},stream_name="s"}} 5 @1"#),
-            r#"redis_stream_group_lag{group="postgres-sync",otel_scope_name="redis",stream="s"} 5 @1"#
-                .to_owned(),
-            r#"redis_stream_group_lag{group="surreal-sync",otel_scope_name="redis",stream="s"} 9 @1"#
-                .to_owned(),
+            format!(
+                r#"redis_stream_group_lag{{group="postgres-sync",{own},otel_scope_name="redis",stream="s"}} 5 @1"#
+            ),
+            format!(
+                r#"redis_stream_group_lag{{group="surreal-sync",{own},otel_scope_name="redis",stream="s"}} 9 @1"#
+            ),
         ]
     );
 }

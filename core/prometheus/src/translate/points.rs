@@ -186,7 +186,7 @@ impl<'t, 'a, S: Sink> Points<'t, 'a, S> {
                     if !preset.takes(row, attributes) {
                         continue;
                     }
-                    labels.clone_from(&self.target.preset);
+                    labels.clone_from(&self.target.labels);
                     preset.common(self.resource, labels)?;
                     row.labels(attributes, self.resource, labels)?;
                     match changed(row, value, time_ms, ended, attributes, &mut scaled) {
@@ -278,7 +278,7 @@ impl<'t, 'a, S: Sink> Points<'t, 'a, S> {
         }
         let number = |metric: &str| self.numbers.iter().rfind(|n| n.metric == metric);
         for preset in self.translator.presets.presets() {
-            self.labels.clone_from(&self.target.preset);
+            self.labels.clone_from(&self.target.labels);
             preset.common(self.resource, &mut self.labels)?;
             for ratio in preset.ratios() {
                 let (Some(part), Some(whole)) = (number(ratio.part), number(ratio.whole.metric())) else {

@@ -58,8 +58,6 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
 /// Labels that every series of a resource starts from.
 pub(super) struct ResourceTarget {
     pub labels: Labels,
-    /// The same for presets' series: those of servers that have no instance are told apart by their address.
-    pub preset: Labels,
     /// The server that the resource is about, `host:port` or a socket's path.
     pub server: String,
     job: String,
@@ -88,13 +86,13 @@ impl Translator {
         for (key, value) in chosen {
             self.label("", key, &value, &mut labels)?;
         }
-        let mut preset = labels.clone();
         let (address, port) = (text("server.address")?, text("server.port")?);
         let server = if port.is_empty() { address } else { format!("{address}:{port}") };
-        if instance.is_empty() {
-            preset.push(Rank::Target, "instance", &server);
+        // A preset's names have no other label that tells servers apart.
+        if instance.is_empty() && !self.presets.presets().is_empty() {
+            labels.push(Rank::Target, "instance", &server);
         }
-        Ok(ResourceTarget { labels, preset, server, job, instance })
+        Ok(ResourceTarget { labels, server, job, instance })
     }
 
     fn target_labels(&self, job: &str, instance: &str, labels: &mut Labels) {
