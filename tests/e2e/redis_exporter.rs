@@ -23,7 +23,7 @@ impl Exporter {
             own.iter().chain(more).fold(binary(), |builder, (name, value)| builder.env(name, value));
         let mut collector = builder.start();
         collector.wait_for_ok(&format!("http://{target}/metrics"), SOON);
-        Exporter { collector: collector, target }
+        Exporter { collector, target }
     }
 }
 
