@@ -127,11 +127,33 @@ fn postgres_writer_has_lag_pending_and_memory_of_its_groups() {
 }
 
 #[test]
+fn prometheus_scrapes_the_exporters_and_the_writers_names() {
+    let redis = redis_with_a_stream();
+    let listen = format!("127.0.0.1:{}", free_port());
+    let _running = start("prometheus.yaml", &redis, &[("LISTEN", &listen), ("INTERVAL", "500ms")], "{}");
+    let job = format!("{{job_name: redis, honor_labels: true, static_configs: [{{targets: ['{listen}']}}]}}");
+    let config =
+        format!("global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}\nscrape_configs: [{job}]\n");
+    let prometheus = Prometheus::builder().config(&config).start();
+    for (query, value) in [
+        (r#"postgres_writer_stream_lag{stream_name="shop:orders"}"#.to_owned(), 13.0),
+        (r#"redis_stream_group_messages_pending{stream="shop:orders"}"#.to_owned(), 7.0),
+        (format!("redis_up{{instance=\"{}\"}}", redis.addr()), 1.0),
+        (r#"count(redis_instance_info{role="master"})"#.to_owned(), 1.0),
+    ] {
+        assert_eq!(prometheus.wait_for(&query, SOON)[0].value, value, "{query}");
+    }
+}
+
+#[test]
 fn no_file_in_configs_is_without_a_test() {
     let names = std::fs::read_dir(root().join("configs")).unwrap().map(|e| e.unwrap().file_name());
     let mut names: Vec<_> = names.map(|n| n.into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["agent.yaml", "gateway.yaml", "postgres-writer.yaml", "quickstart.yaml"]);
+    assert_eq!(
+        names,
+        ["agent.yaml", "gateway.yaml", "postgres-writer.yaml", "prometheus.yaml", "quickstart.yaml"]
+    );
 }
 
 #[test]
