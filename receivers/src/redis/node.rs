@@ -9,7 +9,7 @@ use super::config::RedisConfig;
 use super::info::{self, Own};
 use super::metrics::{ROWS, RedisMetrics, needs_cluster_info};
 use crate::scrape::recorder::{Number, Recorder};
-use crate::scrape::redis::{ResourceAttributes, Server};
+use crate::scrape::redis::{Patience, ResourceAttributes, Server};
 use crate::scrape::table::Table;
 
 /// The scope of the points.
@@ -23,6 +23,7 @@ pub(crate) struct NodeScrape {
     resource: ResourceAttributes,
     recorder: Recorder,
     wants_cluster: bool,
+    patience: Patience,
     /// The process that answered last: its run id, its uptime in seconds.
     process: Option<(String, i64)>,
     /// What it said of itself, and what it does.
@@ -48,6 +49,7 @@ impl NodeScrape {
             resource: config.resource_attributes.clone(),
             recorder: Recorder::new(RedisMetrics::metrics(), enabled),
             wants_cluster,
+            patience: Patience::default(),
             process: None,
             identity: None,
             role: None,
@@ -64,7 +66,9 @@ impl NodeScrape {
         let is_sentinel = node.role == Some(Role::Sentinel)
             || node.monitor.identity().is_some_and(|identity| identity.mode == "sentinel");
         let ask = if is_sentinel { ReadCommand::info_all() } else { ReadCommand::info_everything() };
+        let deadline = self.patience.until(deadline);
         let answer = self.server.ask(ask, deadline).await;
+        self.patience.learn(answer.as_ref().err());
         let now = clock.now().unix_nanos;
         let seen = match answer {
             Ok(Ok(value)) => {

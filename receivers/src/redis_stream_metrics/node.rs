@@ -14,7 +14,7 @@ use super::metrics::{CONSUMER_IDLE, CONSUMER_PENDING, OLDEST_PENDING_AGE, Stream
 use super::observe::{Asked, Observation, Observer};
 use super::record::record;
 use crate::scrape::recorder::Recorder;
-use crate::scrape::redis::{ResourceAttributes, Server};
+use crate::scrape::redis::{Patience, ResourceAttributes, Server};
 use crate::scrape::table::Table as _;
 
 /// The scope of the points.
@@ -27,6 +27,7 @@ pub(crate) struct StreamNode {
     catalog: Catalog,
     observer: Observer,
     recorder: Recorder,
+    patience: Patience,
     /// What the server said of itself last: one round without it makes no other resource.
     identity: Option<Arc<Identity>>,
     /// What this round has seen, and why it saw no more.
@@ -51,6 +52,7 @@ impl StreamNode {
             catalog: Catalog::new(config),
             observer: Observer::new(config, wants_consumers, recorder.wants(OLDEST_PENDING_AGE)),
             recorder,
+            patience: Patience::default(),
             identity: None,
             seen: Observation::default(),
             down: None,
@@ -72,6 +74,11 @@ impl StreamNode {
     /// Looks for streams, and asks for all that are known.
     pub(crate) async fn ask(&mut self, deadline: Instant) {
         (self.seen, self.down, self.refused) = (Observation::default(), None, None);
+        self.ask_all(self.patience.until(deadline)).await;
+        self.patience.learn(self.down.as_ref());
+    }
+
+    async fn ask_all(&mut self, deadline: Instant) {
         match self.catalog.step(&self.server, deadline).await {
             Ok(refused) => self.refused = refused,
             Err(error) => return self.down = Some(error),

@@ -268,6 +268,54 @@ async fn a_promoted_replica_is_followed_without_anybody_who_tells() {
     book.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_hangs_costs_the_others_no_rounds() {
+    let master = Redis::start();
+    master.fill("s0", 10);
+    let follow = format!("replicaof 127.0.0.1 {}", master.port());
+    let replica = Redis::builder().config(&follow).config("repl-diskless-sync-delay 0").start();
+    let mut book = Book::open(&master.addr()).await;
+    book.until("both are there", |book| book.roles("replica") == ports([&replica])).await;
+    replica.freeze();
+    book.until("the replica is down", |book| book.nodes().iter().any(|(_, _, up)| !up)).await;
+    let begin = Instant::now();
+    let (info, streams) = book.go_on(10).await;
+    // A round in a hundred milliseconds; half of them may be late.
+    assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
+    book.no_gap(streams, 1, "beside a node that hangs");
+    let up = |round: &Vec<Point>| round.iter().any(|p| p.name == "redis.up" && p.value == Some(1.0));
+    assert!(book.info_rounds[info..].iter().all(up));
+    replica.thaw();
+    book.until("it is back", |book| book.roles("replica") == ports([&replica])).await;
+    book.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sentinels_and_servers_have_passwords_of_their_own_and_masters_are_chosen_by_name() {
+    let (wanted, other) =
+        (Redis::builder().password("data").start(), Redis::builder().password("data").start());
+    wanted.run::<String>("XADD s0 * f v");
+    let watch = |name: &str, server: &Redis| format!("sentinel monitor {name} 127.0.0.1 {} 1", server.port());
+    let sentinel = Redis::builder()
+        .sentinel()
+        .password("watch")
+        .config(&watch("wanted", &wanted))
+        .config("sentinel auth-pass wanted data")
+        .config(&watch("other", &other))
+        .config("sentinel auth-pass other data")
+        .start();
+    let seed =
+        format!("{}\npassword: data\nsentinel: {{password: watch, masters: [wanted]}}", sentinel.addr());
+    let mut book = Book::open(&seed).await;
+    book.until("both are there", |book| {
+        book.roles("sentinel") == ports([&sentinel]) && book.roles("primary") == ports([&wanted])
+    })
+    .await;
+    let (_, from) = book.go_on(3).await;
+    book.no_gap(from, 1, "at rest");
+    book.close().await;
+}
+
 #[tokio::test]
 async fn one_server_alone_is_watched_where_that_is_wanted() {
     let master = Redis::start();

@@ -278,6 +278,27 @@ impl Server {
     }
 }
 
+/// How patient a round is with a node: one that let the last round wait for nothing gets a quarter of the time, so that the
+/// other nodes' numbers do not come late with it.
+#[derive(Default)]
+pub(crate) struct Patience {
+    is_short: bool,
+}
+
+impl Patience {
+    /// When the node must have answered, in a round that ends at `deadline`.
+    pub(crate) fn until(&self, deadline: Instant) -> Instant {
+        let now = Instant::now();
+        let left = deadline.saturating_duration_since(now);
+        if self.is_short { now + left / 4 } else { deadline }
+    }
+
+    /// How it went.
+    pub(crate) fn learn(&mut self, error: Option<&Unreachable>) {
+        self.is_short = error.is_some_and(|error| error.stage == "timeout");
+    }
+}
+
 /// The requests of several nodes in a row, which is one request again.
 #[derive(Default)]
 pub(crate) struct Joined {

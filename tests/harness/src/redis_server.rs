@@ -75,8 +75,8 @@ impl RedisBuilder {
         self
     }
 
-    /// Starts it as a sentinel.
-    pub(crate) fn sentinel(mut self) -> Self {
+    /// Starts it as a sentinel; what it watches is said by `sentinel ...` lines.
+    pub fn sentinel(mut self) -> Self {
         self.sentinel = true;
         self
     }

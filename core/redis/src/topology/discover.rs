@@ -88,7 +88,14 @@ impl Deployment {
             shards.and_then(|answer| members::cluster_shards(&answer.ok()?, host, self.target.tls));
         if members.is_none() {
             let nodes = monitor.call(0, &[ReadCommand::cluster_nodes(known)], until).await?.pop();
-            members = nodes.and_then(Result::ok).map(|value| members::cluster_nodes(&text(&value), host));
+            members = match nodes {
+                Some(Ok(value)) => Some(members::cluster_nodes(&text(&value), host)),
+                Some(Err(error)) => {
+                    let why = format!("{here}: the other nodes of the cluster are not known: {error}");
+                    return Err(Unreachable::new("call", why));
+                }
+                None => None,
+            };
         }
         let members = members.unwrap_or_default();
         // The node that was asked may call itself by another name than we do.
