@@ -95,7 +95,7 @@ pub(crate) static FLAGS: &[Flag] = &[
     switch("ping-on-connect", Needless("connections last and are watched")),
     switch("set-client-name", Needless("connections always have a name")),
     switch("disable-exporting-key-values", Needless("values are never read")),
-    switch("exclude-latency-histogram-metrics", Needless("they are off until a metric asks for them")),
+    switch("exclude-latency-histogram-metrics", Kept),
     switch("redact-config-metrics", Needless("the configuration is not shown as metrics")),
     switch("disable-scrape-endpoint", Needless("/scrape connects to nobody")),
     text("config-command", Needless("CONFIG is not asked")),

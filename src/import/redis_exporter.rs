@@ -23,7 +23,7 @@ pub(crate) fn configuration(given: &Given) -> String {
     out.push_str("receivers:\n  redis:\n");
     out.push_str(&connection);
     out.push_str("    # Metrics that are off by default and that redis_exporter shows.\n    metrics:\n");
-    for metric in optional() {
+    for metric in optional(given.is_on("exclude-latency-histogram-metrics")) {
         let _ = writeln!(out, "      {metric}: {{enabled: true}}");
     }
     for (db, patterns) in &streams {
@@ -145,10 +145,12 @@ fn streams(given: &Given) -> BTreeMap<u32, Vec<&str>> {
 }
 
 /// What the preset reads and the receiver does not collect by itself.
-fn optional() -> Vec<&'static str> {
+fn optional(without_histograms: bool) -> Vec<&'static str> {
     let preset = Preset::redis_exporter(PREFIX);
     let read: Vec<_> = preset.sources().collect();
-    metrics_off_by_default().filter(|metric| read.contains(metric)).collect()
+    let wanted =
+        |metric: &&str| read.contains(metric) && !(without_histograms && *metric == "redis.cmd.duration");
+    metrics_off_by_default().filter(wanted).collect()
 }
 
 fn exporter(given: &Given, out: &mut String) {

@@ -40,13 +40,13 @@ impl Coarse {
 }
 
 impl Classic {
-    /// The buckets of a point, its values multiplied by `unit` (which must be above 0).
+    /// The buckets of a point.
     #[must_use]
-    pub fn from_exponential(point: &Exponential<'_>, unit: f64) -> Self {
+    pub fn from_exponential(point: &Exponential<'_>) -> Self {
         let shift = u32::try_from(point.scale).unwrap_or(0);
         // The base is 2^(2^-scale): with a scale of -1 every bound is the square of a power of two.
         let step = f64::from(point.scale.clamp(-20, 0).unsigned_abs()).exp2();
-        let bound = |index: i64| (index as f64 * step).exp2() * unit;
+        let bound = |index: i64| (index as f64 * step).exp2();
         let (negative, positive) = (Coarse::new(point.negative, shift), Coarse::new(point.positive, shift));
         let mut out = Classic::default();
         let mut sum = 0_u64;
@@ -62,7 +62,7 @@ impl Classic {
             add(-bound(negative.first + at as i64), *count);
         }
         if point.zero_count > 0 || !negative.counts.is_empty() {
-            add(point.zero_threshold.max(0.0) * unit, point.zero_count);
+            add(point.zero_threshold.max(0.0), point.zero_count);
         }
         for (at, count) in (positive.first..).zip(&positive.counts) {
             add(bound(at + 1), *count);
@@ -83,33 +83,31 @@ mod tests {
 
     #[test]
     fn powers_of_two_bound_what_was_counted_below_them() {
-        let classic = Classic::from_exponential(&point(0, (10, &[3, 0, 4]), (0, &[])), 1.0);
+        let classic = Classic::from_exponential(&point(0, (10, &[3, 0, 4]), (0, &[])));
         assert_eq!(classic.bounds, [0.0, 2048.0, 4096.0, 8192.0]);
         assert_eq!(classic.below, [2, 5, 5, 9]);
-        let micros = Classic::from_exponential(&point(0, (10, &[3]), (0, &[])), 1e-3);
-        assert_eq!(micros.bounds, [0.0, 2.048]);
     }
 
     #[test]
     fn finer_scales_have_the_same_bounds_and_coarser_ones_their_own() {
         // Scale 2: four buckets between two powers of two, the first of them just above 1/2.
-        let classic = Classic::from_exponential(&point(2, (-4, &[1, 1, 1, 1, 5]), (0, &[])), 1.0);
+        let classic = Classic::from_exponential(&point(2, (-4, &[1, 1, 1, 1, 5]), (0, &[])));
         assert_eq!((classic.bounds, classic.below), (vec![0.0, 1.0, 2.0], vec![2, 6, 11]));
-        let classic = Classic::from_exponential(&point(-1, (0, &[1, 1]), (0, &[])), 1.0);
+        let classic = Classic::from_exponential(&point(-1, (0, &[1, 1]), (0, &[])));
         assert_eq!((classic.bounds, classic.below), (vec![0.0, 4.0, 16.0], vec![2, 3, 4]));
     }
 
     #[test]
     fn negative_values_come_first() {
-        let classic = Classic::from_exponential(&point(0, (0, &[1]), (0, &[3, 4])), 1.0);
+        let classic = Classic::from_exponential(&point(0, (0, &[1]), (0, &[3, 4])));
         assert_eq!((classic.bounds, classic.below), (vec![-2.0, -1.0, 0.0, 2.0], vec![4, 7, 9, 10]));
     }
 
     #[test]
     fn bounds_beyond_all_numbers_are_left_to_infinity() {
-        let classic = Classic::from_exponential(&point(0, (1022, &[1, 1, 1]), (0, &[])), 1.0);
+        let classic = Classic::from_exponential(&point(0, (1022, &[1, 1, 1]), (0, &[])));
         assert_eq!((classic.bounds.len(), classic.below.last()), (2, Some(&3)));
-        let far = Classic::from_exponential(&point(-30, (i32::MAX, &[1]), (i32::MIN, &[1])), 1.0);
+        let far = Classic::from_exponential(&point(-30, (i32::MAX, &[1]), (i32::MIN, &[1])));
         assert!(far.bounds.iter().all(|bound| bound.is_finite()));
     }
 }

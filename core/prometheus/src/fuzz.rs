@@ -62,7 +62,7 @@ fn expose(data: &[u8]) {
                 Value::Number(value) => out.number(of, value),
                 Value::Histogram(h) => out.histogram(of, h.bounds, h.below, h.count, h.sum),
                 Value::Exponential(e) => {
-                    let classic = Classic::from_exponential(&e, 1.0);
+                    let classic = Classic::from_exponential(&e);
                     assert!(classic.bounds.is_sorted_by(|a, b| a < b), "bounds that do not rise");
                     assert!(classic.below.is_sorted(), "cumulative counts that fall");
                     out.histogram(of, &classic.bounds, &classic.below, e.count, e.sum);

@@ -196,7 +196,7 @@ impl Row {
         attributes: &[(&str, Value<'_>)],
     ) -> Option<f64> {
         match self.change {
-            Change::Times(factor) => Some(value * factor),
+            Change::Times(_) => Some(self.scale(value)),
             Change::Positive => Some(f64::from(u8::from(value > 0.0))),
             Change::NotPositive => Some(f64::from(u8::from(value <= 0.0))),
             Change::Before => Some((time_ms as f64 / 1000.0 - value).floor()),
@@ -205,9 +205,13 @@ impl Row {
         }
     }
 
-    /// The unit of histograms' bounds, as a factor.
-    pub(crate) fn factor(&self) -> f64 {
-        if let Change::Times(factor) = self.change { factor } else { 1.0 }
+    /// A number in the unit of the row. To divide by 1,000 is exact where to multiply by 0.001 is not.
+    pub(crate) fn scale(&self, value: f64) -> f64 {
+        match self.change {
+            Change::Times(factor) if factor < 1.0 => value / (1.0 / factor).round(),
+            Change::Times(factor) => value * factor,
+            _ => value,
+        }
     }
 
     pub(crate) fn labels(
@@ -306,6 +310,7 @@ impl Index {
 
 const COUNTER: MetadataType = MetadataType::Counter;
 const GAUGE: MetadataType = MetadataType::Gauge;
+const HISTOGRAM: MetadataType = MetadataType::Histogram;
 const SUMMARY: MetadataType = MetadataType::Summary;
 
 /// A row for every point, value as it is.

@@ -203,7 +203,7 @@ impl Last {
             Value::Number(value) => Last::Number(*value),
             Value::Histogram(h) => histogram(*h),
             Value::Exponential(e) => {
-                let Classic { bounds, below } = Classic::from_exponential(e, 1.0);
+                let Classic { bounds, below } = Classic::from_exponential(e);
                 histogram(Histogram { count: e.count, sum: e.sum, bounds: &bounds, below: &below })
             }
             Value::Summary { count, sum, quantiles } => {

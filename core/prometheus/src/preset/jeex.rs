@@ -1,7 +1,7 @@
 //! JEEX's names for a Redis server, by project.
 
 use super::From::{Attribute, Fixed, Resource};
-use super::{COUNTER, GAUGE, Label, Ratio, Row, Table, Whole, label, row};
+use super::{COUNTER, GAUGE, HISTOGRAM, Label, Ratio, Row, Table, Whole, label, row};
 
 pub(super) static TABLE: Table = Table { replaces: false, rows: ROWS, ratios: RATIOS, labels: PROJECT };
 
@@ -19,6 +19,7 @@ static ROWS: &[Row] = &[
     row("redis.cmd.calls", "redis_commands_total", COUNTER, COMMAND_TYPE),
     row("redis.errors", "redis_errors_total", COUNTER, ERROR_TYPE),
     row("redis.rdb.last_save.time", "redis_rdb_last_save_timestamp_seconds", GAUGE, NONE),
+    row("redis.cmd.duration", "redis_command_duration_seconds", HISTOGRAM, COMMAND).times(1e-9),
     row("redis.cmd.slow.calls", "redis_slow_commands_total", COUNTER, COMMAND),
     row("redis.connections.rejected", "redis_connection_errors_total", COUNTER, REJECTED),
 ];

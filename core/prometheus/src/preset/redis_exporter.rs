@@ -3,8 +3,8 @@
 //!
 //! On purpose different: a lag that nobody knows is absent (there it is 0), and `stream_group_lag_known` says which.
 
-use super::From::{Attribute, Host, Port, Prefixed, Stripped, Words};
-use super::{COUNTER, Change, GAUGE, Label, Row, SUMMARY, Table, label, row};
+use super::From::{Attribute, Fixed, Host, Port, Prefixed, Stripped, Words};
+use super::{COUNTER, Change, GAUGE, HISTOGRAM, Label, Row, SUMMARY, Table, label, row};
 
 pub(super) static TABLE: Table = Table { replaces: true, rows: ROWS, ratios: &[], labels: &[] };
 
@@ -12,6 +12,9 @@ const NONE: &[Label] = &[];
 const DB: &[Label] = &[label("db", Prefixed("db", "db"))];
 const CMD: &[Label] = &[label("cmd", Attribute("cmd"))];
 const ERR: &[Label] = &[label("err", Attribute("error"))];
+const EVENT: &[Label] = &[label("event_name", Attribute("event"))];
+const LIMIT: &[Label] = &[label("class", Attribute("class")), label("limit", Attribute("limit"))];
+const OVERCOME: &[Label] = &[label("class", Attribute("class")), label("limit", Fixed("soft"))];
 const QUANTILE: &[Label] = &[label("cmd", Attribute("cmd")), label("quantile", Stripped("p", "percentile"))];
 const ROLE: &[Label] = &[
     label("role", Words("role", &[("primary", "master"), ("replica", "slave")])),
@@ -201,6 +204,14 @@ static ROWS: &[Row] = &[
     row("redis.cmd.rejected", "commands_rejected_calls_total", COUNTER, CMD),
     row("redis.cmd.failed", "commands_failed_calls_total", COUNTER, CMD),
     row("redis.cmd.latency", "latency_percentiles_usec", SUMMARY, QUANTILE).times(1e6),
+    row("redis.cmd.duration", "commands_latencies_usec", HISTOGRAM, CMD).times(1e-3),
+    row("redis.latency.event.last", "latency_spike_duration_seconds", GAUGE, EVENT),
+    row("redis.latency.event.time", "latency_spike_last", GAUGE, EVENT),
+    // Settings.
+    row("redis.config.value", "config_io_threads", GAUGE, NONE).only("setting", "io-threads"),
+    row("redis.config.value", "config_repl_backlog_size", GAUGE, NONE).only("setting", "repl-backlog-size"),
+    row("redis.config.client_output_buffer_limit", "config_client_output_buffer_limit_bytes", GAUGE, LIMIT),
+    row("redis.config.client_output_buffer_limit.time", "config_client_output_buffer_limit_overcome_seconds", GAUGE, OVERCOME),
     // Databases.
     row("redis.db.keys", "db_keys", GAUGE, DB),
     row("redis.db.expires", "db_keys_expiring", GAUGE, DB),

@@ -184,3 +184,35 @@ fn ratios_are_made_of_two_metrics_and_absent_without_a_whole() {
         ]
     );
 }
+
+#[test]
+fn a_commands_histogram_is_in_the_unit_that_its_name_says() {
+    let presets = vec![Preset::redis_exporter("redis"), Preset::jeex("jeex")];
+    let got = series(presets, |scope| {
+        let mut duration = scope.exponential_histogram("redis.cmd.duration", "ns", "", Cumulative);
+        // Three calls from 2048 to 4096 ns.
+        duration.point(MS).attribute("cmd", "get").count(3).sum(5000.0).scale(0).positive(11, [3]);
+    });
+    let own = r#"instance="cache:6379""#;
+    assert_eq!(
+        got,
+        [
+            format!(
+                r#"jeex_redis_command_duration_seconds_bucket{{command="get",{own},le="+Inf",project_id="shop"}} 3 @1"#
+            ),
+            format!(
+                r#"jeex_redis_command_duration_seconds_bucket{{command="get",{own},le="0.000004096",project_id="shop"}} 3 @1"#
+            ),
+            format!(
+                r#"jeex_redis_command_duration_seconds_count{{command="get",{own},project_id="shop"}} 3 @1"#
+            ),
+            format!(
+                r#"jeex_redis_command_duration_seconds_sum{{command="get",{own},project_id="shop"}} 0.000005 @1"#
+            ),
+            format!(r#"redis_commands_latencies_usec_bucket{{cmd="get",{own},le="+Inf"}} 3 @1"#),
+            format!(r#"redis_commands_latencies_usec_bucket{{cmd="get",{own},le="4.096"}} 3 @1"#),
+            format!(r#"redis_commands_latencies_usec_count{{cmd="get",{own}}} 3 @1"#),
+            format!(r#"redis_commands_latencies_usec_sum{{cmd="get",{own}}} 5 @1"#),
+        ]
+    );
+}

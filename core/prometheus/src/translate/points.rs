@@ -328,8 +328,9 @@ fn changed<'v>(
     match value {
         Value::Number(number) => row.value(number, time_ms, ended, attributes).map(Value::Number),
         Value::Exponential(e) => {
-            *scaled = Classic::from_exponential(&e, row.factor());
-            let sum = e.sum.map(|sum| sum * row.factor());
+            *scaled = Classic::from_exponential(&e);
+            scaled.bounds.iter_mut().for_each(|bound| *bound = row.scale(*bound));
+            let sum = e.sum.map(|sum| row.scale(sum));
             Some(Value::Histogram(Histogram {
                 count: e.count,
                 sum,
@@ -338,8 +339,8 @@ fn changed<'v>(
             }))
         }
         Value::Histogram(h) => {
-            scaled.bounds = h.bounds.iter().map(|bound| bound * row.factor()).collect();
-            let sum = h.sum.map(|sum| sum * row.factor());
+            scaled.bounds = h.bounds.iter().map(|bound| row.scale(*bound)).collect();
+            let sum = h.sum.map(|sum| row.scale(sum));
             Some(Value::Histogram(Histogram { sum, bounds: &scaled.bounds, ..h }))
         }
         Value::Summary { .. } => None,
