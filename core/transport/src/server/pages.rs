@@ -16,12 +16,13 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 use super::connection::Io;
+use super::slow::{Activity, Watched};
 use super::{Address, Listener};
 use crate::tls::ServerTls;
 
 /// More connections than this wait.
 const CONNECTIONS: usize = 64;
-/// A client that does not ask within this time is let go.
+/// A client that does not ask within this time, or takes nothing of its answer for so long, is let go.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers requests until it is stopped or dropped, and its connections with it.
@@ -104,11 +105,41 @@ where
                 let answer = answer(request);
                 async move { Ok::<_, Infallible>(answer.await) }
             });
+            let stream = Watched::new(stream, Activity::new(), Some(PATIENCE));
             let mut server = http1::Builder::new();
             server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
             // A client that breaks off is its own affair.
             let _ = server.serve_connection(TokioIo::new(stream), service).await;
             drop(slot);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn clients_that_take_nothing_of_their_answers_do_not_keep_others_out_for_good() {
+        // More than a socket's buffers hold, so that writing stalls.
+        let page = Bytes::from(vec![b'x'; 16 << 20]);
+        let pages = Pages::serve(Listener::bind("127.0.0.1:0").await.unwrap(), move |_| {
+            std::future::ready(Response::new(Full::from(page.clone())))
+        });
+        let address = pages.local_addr().tcp().unwrap();
+        let ask = async || {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+            stream
+        };
+        let mut lazy = Vec::new();
+        for _ in 0..CONNECTIONS {
+            lazy.push(ask().await);
+        }
+        let answered = async { ask().await.read_exact(&mut [0; 15]).await };
+        tokio::time::timeout(PATIENCE * 3, answered).await.expect("a free slot").unwrap();
     }
 }
