@@ -46,3 +46,4 @@ pub use schema::{Described, Setting, describe, schema_of};
 pub use secret::{REDACTED, Secret};
 pub use section::Section;
 pub use service::{Pipeline, Service};
+pub use similar::did_you_mean;

@@ -6,6 +6,8 @@ use crate::id::StreamId;
 
 /// The most entries of a pending list, or keys of a SCAN page, that one command may ask for: about half a millisecond.
 const PAGE: u32 = 500;
+/// The most entries with payload that one command may ask for.
+const ENTRIES: u32 = 100;
 
 /// What goes first when there is server time for only some commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -180,6 +182,22 @@ impl ReadCommand {
         Self::new("xpending", &[key, group, b"-", b"+", n.to_string().as_bytes()], 15 + n).of(Priority::High)
     }
 
+    /// `XPENDING key group (id + n`: the `n` (at most 500) behind an id, or the oldest.
+    pub fn xpending_page(key: &[u8], group: &[u8], after: Option<StreamId>, n: u32) -> Self {
+        let n = n.clamp(1, PAGE);
+        let start = after.map_or("-".to_owned(), |id| format!("({id}"));
+        Self::new("xpending", &[key, group, start.as_bytes(), b"+", n.to_string().as_bytes()], 15 + n)
+            .of(Priority::Normal)
+    }
+
+    /// `XRANGE key (id + COUNT n`: the `n` entries (at most 100) behind an id, with their payload.
+    pub fn xrange_page(key: &[u8], after: StreamId, n: u32) -> Self {
+        let n = n.clamp(1, ENTRIES);
+        let (start, n_text) = (format!("({after}"), n.to_string());
+        Self::new("xrange", &[key, start.as_bytes(), b"+", b"COUNT", n_text.as_bytes()], 15 + n)
+            .of(Priority::Normal)
+    }
+
     /// `XRANGE key (id + COUNT 1`: the entry behind an id, with its payload.
     pub fn xrange_next(key: &[u8], after: StreamId) -> Self {
         Self::new("xrange", &[key, format!("({after}").as_bytes(), b"+", b"COUNT", b"1"], 15)
@@ -279,6 +297,9 @@ mod tests {
             ReadCommand::xpending(key, b"g", 3),
             ReadCommand::xpending_oldest(key, b"IDLE", 100_000),
             ReadCommand::xrange_next(key, StreamId::ZERO),
+            ReadCommand::xpending_page(key, b"g", None, 0),
+            ReadCommand::xpending_page(key, b"g", Some(StreamId { ms: 5, seq: 1 }), 100_000),
+            ReadCommand::xrange_page(key, StreamId::ZERO, 100_000),
             ReadCommand::select(1),
             ReadCommand::set_name("n"),
             ReadCommand::set_info("LIB-NAME", "n"),
@@ -312,6 +333,9 @@ mod tests {
                 "XPENDING DEL g",
                 "XPENDING DEL IDLE - + 500",
                 "XRANGE DEL (0-0 + COUNT 1",
+                "XPENDING DEL g - + 1",
+                "XPENDING DEL g (5-1 + 500",
+                "XRANGE DEL (0-0 + COUNT 100",
                 "SELECT 1",
                 "CLIENT SETNAME n",
                 "CLIENT SETINFO LIB-NAME n",

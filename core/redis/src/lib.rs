@@ -5,7 +5,7 @@
 //! - [`Monitor`]: one named connection for a node and user, shared by all who watch that node.
 //! - [`Deployment`]: from one address to all nodes that belong together, and who serves which keys now.
 //! - [`Budget`]: how much of a node's time all of it together may take, and [`Usage`]: what it took.
-//! - [`Info`], [`StreamInfo`], [`GroupInfo`], [`ConsumerInfo`], [`PendingSummary`], [`StreamId`]: answers, parsed
+//! - [`Info`], [`StreamInfo`], [`GroupInfo`], [`ConsumerInfo`], [`PendingEntry`], [`StreamId`]: answers, parsed
 //!   without ever failing as a whole and without ever making a number of a nil.
 //!
 //! This crate knows nothing of metrics or pipelines.
@@ -33,5 +33,5 @@ pub use info::{Field, Info};
 pub use monitor::{CallResult, Monitor};
 pub use redis::Value;
 pub use reply::{keys, scan_page, text};
-pub use stream::{ConsumerInfo, GroupInfo, PendingSummary, StreamInfo};
+pub use stream::{ConsumerInfo, GroupInfo, PendingEntry, StreamInfo, entry_ids};
 pub use topology::{Connect, Deployment, Node, Role, SentinelOptions, View, slot};

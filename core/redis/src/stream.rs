@@ -16,6 +16,8 @@ pub struct StreamInfo {
     pub last_generated_id: Option<StreamId>,
     /// Entries that were ever added; since Redis 7.0.
     pub entries_added: Option<u64>,
+    /// The largest id that XDEL has ever deleted, 0-0 when there was none; since Redis 7.0.
+    pub max_deleted_id: Option<StreamId>,
     /// The oldest entry; `None` when the stream is empty.
     pub first_entry: Option<StreamId>,
     /// The youngest entry; `None` when the stream is empty.
@@ -33,6 +35,7 @@ impl StreamInfo {
             groups: get(value, "groups").and_then(count),
             last_generated_id: get(value, "last-generated-id").and_then(id),
             entries_added: get(value, "entries-added").and_then(count),
+            max_deleted_id: get(value, "max-deleted-entry-id").and_then(id),
             first_entry: entry("first-entry"),
             last_entry: entry("last-entry"),
             reply_bytes: size(value),
@@ -104,28 +107,39 @@ impl ConsumerInfo {
     }
 }
 
-/// XPENDING without a range.
+/// An entry that was delivered and not acknowledged, as XPENDING with a range tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PendingSummary {
-    /// Entries that were delivered and not acknowledged.
-    pub count: u64,
-    /// The oldest of them; `None` when there is none.
-    pub oldest: Option<StreamId>,
+pub struct PendingEntry {
+    /// The entry; it may be trimmed or deleted meanwhile.
+    pub id: StreamId,
+    /// Who holds it; empty when it was given back (XNACK, since Redis 8.8).
+    pub consumer: Vec<u8>,
+    /// Milliseconds since it was delivered last; `None` when it was given back.
+    pub idle_ms: Option<u64>,
+    /// How often it was delivered. 2^63-1 marks an entry that a consumer declared fatal (XNACK FATAL).
+    pub deliveries: u64,
 }
 
-impl PendingSummary {
-    /// Reads a reply, of the summary or of the first page `- + 1`.
-    pub fn parse(value: &Value) -> Option<PendingSummary> {
-        match items(value)? {
-            [number, first, _, _] if !matches!(number, Value::Array(_)) => {
-                Some(PendingSummary { count: count(number)?, oldest: id(first) })
-            }
-            page => Some(PendingSummary {
-                count: page.len() as u64,
-                oldest: page.first().and_then(items).and_then(|entry| id(entry.first()?)),
-            }),
-        }
+impl PendingEntry {
+    /// Reads a page. An entry that cannot be read is left out.
+    pub fn parse_page(value: &Value) -> Option<Vec<PendingEntry>> {
+        Some(items(value)?.iter().filter_map(PendingEntry::parse).collect())
     }
+
+    fn parse(value: &Value) -> Option<PendingEntry> {
+        let [entry, consumer, idle, deliveries] = items(value)? else { return None };
+        Some(PendingEntry {
+            id: id(entry)?,
+            consumer: bytes(consumer).unwrap_or_default().to_vec(),
+            idle_ms: count(idle),
+            deliveries: count(deliveries)?,
+        })
+    }
+}
+
+/// The ids of a page of XRANGE; the payload is not looked at.
+pub fn entry_ids(value: &Value) -> Option<Vec<StreamId>> {
+    items(value)?.iter().map(|entry| id(items(entry)?.first()?)).collect()
 }
 
 fn id(value: &Value) -> Option<StreamId> {

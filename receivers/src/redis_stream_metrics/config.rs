@@ -11,6 +11,7 @@ use streamgauge_series::Pattern;
 use streamgauge_transport::TlsClient;
 
 use super::metrics::StreamMetrics;
+use super::state::States;
 use crate::scrape::poll::{Rhythm, rhythm_problems};
 use crate::scrape::redis::{Keys, Limits, ResourceAttributes, Sentinel, Share, Topology, Transport};
 use crate::scrape::table::Toggles;
@@ -77,6 +78,20 @@ pub struct StreamConfig {
     pub max_groups: usize,
     /// Metrics of single consumers.
     pub consumers: Consumers,
+    /// Rates, and everything that follows from them, are of this time.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub rate_window: Duration,
+    /// When a group is not well.
+    pub states: States,
+    /// Deliveries from which a pending entry counts as poison.
+    pub poison_deliveries: u64,
+    /// The most pending entries that one round looks at beyond the oldest ones; long lists are walked through over
+    /// several rounds.
+    pub pending_entries: u32,
+    /// The most entries that one round counts by XRANGE, which reads their payload, for groups whose lag the server does
+    /// not know. 0 counts none.
+    pub count_entries: u32,
     /// Switches of single metrics by name, such as `redis.stream.groups: {enabled: false}`.
     pub metrics: Toggles<StreamMetrics>,
     /// Switches of the resource's attributes.
@@ -124,6 +139,11 @@ impl Default for StreamConfig {
             max_streams: 1000,
             max_groups: 100,
             consumers: Consumers::default(),
+            rate_window: Duration::from_secs(60),
+            states: States::default(),
+            poison_deliveries: 3,
+            pending_entries: 2000,
+            count_entries: 1000,
             metrics: Toggles::default(),
             resource_attributes: ResourceAttributes::default(),
         }
@@ -165,6 +185,8 @@ impl ComponentConfig for StreamConfig {
         };
         check(self.streams.is_empty(), "streams", "names no stream: leave it out to watch all");
         check(self.groups.is_empty(), "groups", "names no group: leave it out to watch all");
+        check(self.poison_deliveries == 0, "poison_deliveries", "must be at least 1");
+        check(self.rate_window.is_zero(), "rate_window", "must be longer than 0s");
         check(self.max_streams == 0, "max_streams", "must be at least 1");
         check(self.scan_keys == 0, "scan_keys", "must be at least 1");
         problems

@@ -7,19 +7,32 @@
 //! - `scrape`: one round over the nodes that serve keys, and the streams that move between them.
 //! - `node`: one node's part of it.
 //! - `observe`: its questions: the basic numbers of all streams, and details where a number moved, in rotation besides.
-//! - `lag`: how far behind a group is, and how well that is known.
+//! - `follow`: questions that need more than one answer: counting entries, walking through pending ones (`pending`).
+//! - `memory`: what is remembered of streams and groups, and what follows from it: the lag and how well it is known
+//!   (`lag`, `offsets`), rates (`history`), entries lost unread (`loss`), states (`state`).
 //! - `record`: from answers to points.
 //! - `failures`: what hits one stream alone: counted, logged once.
 
+mod absent;
 mod catalog;
+mod clock;
 pub mod config;
+mod consumers;
 mod failures;
+mod follow;
+mod history;
+mod known;
 mod lag;
+mod loss;
+mod memory;
 mod metrics;
 mod node;
 mod observe;
+mod offsets;
+mod pending;
 mod record;
 mod scrape;
+mod state;
 #[cfg(test)]
 mod tests;
 

@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use super::catalog::Catalog;
 use super::config::StreamConfig;
 use super::failures::{Failures, LeftOut};
-use super::metrics::{CONSUMER_IDLE, CONSUMER_PENDING, OLDEST_PENDING_AGE, StreamMetrics};
-use super::observe::{Asked, Observation, Observer};
+use super::memory::{Memory, Moment};
+use super::metrics::*;
+use super::observe::{Asked, Observation, Observer, Wants};
 use super::record::record;
 use crate::scrape::recorder::Recorder;
 use crate::scrape::redis::{Patience, ResourceAttributes, Server};
@@ -26,6 +27,8 @@ pub(crate) struct StreamNode {
     resource: ResourceAttributes,
     catalog: Catalog,
     observer: Observer,
+    memory: Memory,
+    started: Instant,
     recorder: Recorder,
     patience: Patience,
     /// What the server said of itself last: one round without it makes no other resource.
@@ -46,11 +49,36 @@ pub(crate) struct Moved {
 impl StreamNode {
     pub(crate) fn new(config: &StreamConfig, server: Server) -> Self {
         let recorder = Recorder::new(StreamMetrics::metrics(), config.metrics.enabled());
-        let wants_consumers = recorder.wants(CONSUMER_PENDING) || recorder.wants(CONSUMER_IDLE);
+        let any = |metrics: &[usize]| metrics.iter().any(|metric| recorder.wants(*metric));
+        let wants = Wants {
+            consumers: any(&[
+                CONSUMER_PENDING,
+                CONSUMER_IDLE,
+                CONSUMER_INACTIVE,
+                CONSUMER_SHARE,
+                CONSUMERS_ACTIVE,
+                CONSUMERS_NEEDED,
+                STATE,
+            ]),
+            pending: any(&[
+                OLDEST_PENDING_AGE,
+                OLDEST_PENDING_IDLE,
+                PENDING_SEEN,
+                PENDING_BY_DELIVERIES,
+                PENDING_BY_IDLE,
+                POISON,
+                POISON_DELIVERIES,
+                DANGLING,
+                STATE,
+            ]),
+            lag_time: any(&[LAG_TIME, STATE]),
+        };
         StreamNode {
             resource: config.resource_attributes.clone(),
             catalog: Catalog::new(config),
-            observer: Observer::new(config, wants_consumers, recorder.wants(OLDEST_PENDING_AGE)),
+            observer: Observer::new(config, wants),
+            memory: Memory::new(config),
+            started: Instant::now(),
             recorder,
             patience: Patience::default(),
             identity: None,
@@ -156,7 +184,10 @@ impl StreamNode {
         left_out.add(&seen.left_out);
         let resource = self.resource.of(&self.server.node, self.identity.as_deref(), self.server.node.role);
         self.recorder.begin(now, resource);
-        record(&seen, self.server.db, now / 1_000_000, &mut self.recorder);
+        let steady = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let moment = Moment { steady, server: now / 1_000_000 };
+        self.memory.begin(self.identity.as_ref().and_then(|identity| identity.version.as_deref()));
+        record(&seen, self.server.db, moment, &mut self.memory, &mut self.recorder);
         if self.down.is_some() {
             self.recorder.missed();
         }

@@ -1,28 +1,44 @@
 //! What a server says about its streams in one round: the basic numbers of all, and details of those that have moved, in
 //! rotation of the others.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use streamgauge_redis::{
-    CallResult, CommandError, ConsumerInfo, Fault, GroupInfo, Identity, Info, PendingSummary, Priority,
-    ReadCommand, StreamInfo, Unreachable, Value, text,
+    CallResult, CommandError, ConsumerInfo, Fault, GroupInfo, Identity, Info, PendingEntry, Priority,
+    ReadCommand, StreamId, StreamInfo, Unreachable, Value, text,
 };
 use streamgauge_series::Pattern;
 use tokio::time::Instant;
 
+use super::absent::{absent, suggestion};
 use super::config::{StreamConfig, literal};
+use super::consumers::Consumers;
 use super::failures::LeftOut;
+use super::follow::FollowUp;
+use super::known::{Detail, Known, oldest_left, parsed};
+use super::lag::Counted;
 use super::node::Moved;
+use super::pending::Tally;
 use crate::scrape::redis::Server;
 
 /// A reply of XINFO STREAM above this is nearly all payload that nobody wants: the stream is asked for its length alone.
 const LARGE: usize = 64 << 10;
 /// When such a stream is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(600);
+/// So many pending entries are looked at at once.
+pub(super) const FEW: u32 = 20;
 /// Rounds in which every stream is asked for its details once, whether a number moved or not.
 const ROTATION: u64 = 6;
+
+/// What the metrics that are on are made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wants {
+    pub(crate) consumers: bool,
+    pub(crate) pending: bool,
+    pub(crate) lag_time: bool,
+}
 
 /// A stream to ask for.
 #[derive(Clone, Debug)]
@@ -44,6 +60,8 @@ pub(crate) struct Stream {
     pub(crate) is_fresh: bool,
     pub(crate) group_count: Option<u64>,
     pub(crate) groups: Vec<Group>,
+    /// Groups that would be too many.
+    pub(crate) rest: Vec<GroupInfo>,
     /// How old the oldest detail is.
     pub(crate) age: Option<Duration>,
     /// Whether a number moved and the details could not be asked for: the last ones are not right any more.
@@ -53,8 +71,14 @@ pub(crate) struct Stream {
 /// One watched group.
 pub(crate) struct Group {
     pub(crate) info: GroupInfo,
-    pub(crate) oldest_pending: Option<PendingSummary>,
-    pub(crate) consumers: Vec<ConsumerInfo>,
+    pub(crate) oldest: Option<PendingEntry>,
+    /// What its pending entries are like.
+    pub(crate) tally: Option<Tally>,
+    pub(crate) consumers: Consumers,
+    /// The oldest entry that was not delivered.
+    pub(crate) next: Option<StreamId>,
+    /// Entries that were not delivered, where the server does not know.
+    pub(crate) counted: Option<Counted>,
     /// Whether the consumers are of this round: how long they idle is known then only.
     pub(crate) is_fresh: bool,
 }
@@ -76,6 +100,8 @@ pub(crate) struct Observation {
     /// Streams that another node has.
     pub(crate) moved: Vec<Moved>,
     pub(crate) failed: Vec<Failed>,
+    /// Streams and groups that the settings name, and whether they are there.
+    pub(crate) named: Vec<(Vec<u8>, Vec<u8>, bool)>,
     pub(crate) left_out: LeftOut,
 }
 
@@ -84,45 +110,32 @@ pub(crate) struct Observer {
     groups: Vec<Pattern>,
     max_groups: usize,
     consumers: Option<usize>,
+    stop_after: Duration,
     wants_oldest: bool,
+    follow_up: FollowUp,
     /// Streams with large entries, and when to try them again.
     large: HashMap<Vec<u8>, Instant>,
     known: HashMap<Vec<u8>, Known>,
     round: u64,
 }
 
-/// What was seen of a stream before.
-#[derive(Default)]
-struct Known {
-    round: u64,
-    length: u64,
-    groups: Vec<GroupInfo>,
-    info: Option<(StreamInfo, Instant)>,
-    details: HashMap<Vec<u8>, Detail>,
-}
-
-/// What was asked about a group, when its numbers were these.
-struct Detail {
-    group: GroupInfo,
-    oldest: Option<PendingSummary>,
-    consumers: Vec<ConsumerInfo>,
-    at: Instant,
-}
-
 /// What is asked for in the second pipeline.
 enum Question {
     Stream(usize),
-    Oldest(usize, usize),
+    /// The oldest pending entries of a group; how many were asked for.
+    Oldest(usize, usize, u32),
     Consumers(usize, usize),
 }
 
 impl Observer {
-    pub(crate) fn new(config: &StreamConfig, wants_consumers: bool, wants_oldest: bool) -> Self {
+    pub(crate) fn new(config: &StreamConfig, wants: Wants) -> Self {
         Observer {
             groups: config.groups.clone(),
             max_groups: config.max_groups,
-            consumers: (config.consumers.enabled && wants_consumers).then_some(config.consumers.max),
-            wants_oldest,
+            consumers: (config.consumers.enabled && wants.consumers).then_some(config.consumers.max),
+            stop_after: config.states.stop_after,
+            wants_oldest: wants.pending,
+            follow_up: FollowUp::new(config, wants),
             large: HashMap::new(),
             known: HashMap::new(),
             round: 0,
@@ -159,13 +172,15 @@ impl Observer {
         }
         let first = seen.streams.len();
         let mut asked = Vec::new();
+        let mut groups_seen = HashSet::new();
         for stream in streams {
             let (Some(groups), Some(length)) = (answers.next(), answers.next()) else { break };
-            if let Some(found) = self.basics(&stream, groups, length, seen) {
+            if let Some(found) = self.basics(&stream, groups, length, &mut groups_seen, seen) {
                 seen.streams.push(found);
                 asked.push(stream);
             }
         }
+        self.miss_everywhere(server, &asked, &groups_seen, seen);
         self.details(server, &asked, first, seen, deadline).await
     }
 
@@ -175,6 +190,7 @@ impl Observer {
         asked: &Asked,
         groups: CallResult,
         length: CallResult,
+        groups_seen: &mut HashSet<Vec<u8>>,
         seen: &mut Observation,
     ) -> Option<Stream> {
         let name = &asked.name;
@@ -202,15 +218,27 @@ impl Observer {
             self.miss(name, groups, seen);
         }
         let group_count = groups.as_ref().map(|groups| groups.len() as u64);
-        let mut watched: Vec<_> =
-            groups.unwrap_or_default().into_iter().filter(|group| self.watches(&group.name)).collect();
-        seen.left_out.groups += watched.len().saturating_sub(self.max_groups) as u64;
-        watched.truncate(self.max_groups);
-        let group = |info| Group { info, oldest_pending: None, consumers: Vec::new(), is_fresh: false };
+        let groups = groups.unwrap_or_default();
+        if self.named_groups().next().is_some() {
+            groups_seen.extend(groups.iter().map(|group| group.name.clone()));
+        }
+        let mut watched: Vec<_> = groups.into_iter().filter(|group| self.watches(&group.name)).collect();
+        let rest = watched.split_off(watched.len().min(self.max_groups));
+        seen.left_out.groups += rest.len() as u64;
+        let group = |info| Group {
+            info,
+            oldest: None,
+            tally: None,
+            consumers: Consumers::default(),
+            next: None,
+            counted: None,
+            is_fresh: false,
+        };
         let groups = watched.into_iter().map(group).collect();
         let (info, age) = (None, None);
         let name = name.clone();
-        Some(Stream { name, length, info, is_fresh: false, group_count, groups, age, is_outdated: false })
+        let is_fresh = false;
+        Some(Stream { name, length, info, is_fresh, group_count, groups, rest, age, is_outdated: false })
     }
 
     fn missing(&self, asked: &Asked, error: CommandError, seen: &mut Observation) {
@@ -225,9 +253,20 @@ impl Observer {
         }
         if matches!(error.fault, Fault::NoSuchKey | Fault::WrongType) {
             seen.gone.push(name.clone());
+            let absent = |group: &str| (name.clone(), group.as_bytes().to_vec(), false);
+            seen.named.extend(self.named_groups().filter(|_| asked.named).map(absent));
         } else {
             seen.unanswered.push(name.clone());
         }
+        let error = match error.fault {
+            Fault::NoSuchKey => {
+                let others = self.known.keys().filter(|other| **other != name);
+                let message =
+                    format!("{}{}", error.message, suggestion(&String::from_utf8_lossy(&name), others));
+                CommandError { fault: error.fault, message }
+            }
+            _ => error,
+        };
         if error.fault != Fault::NoSuchKey || asked.named {
             seen.failed.push((name, None, error));
         }
@@ -238,14 +277,36 @@ impl Observer {
         self.groups.iter().any(|pattern| pattern.matches(&name))
     }
 
-    /// Notes the groups that were named and are not there.
+    fn named_groups(&self) -> impl Iterator<Item = &str> {
+        self.groups.iter().filter_map(literal)
+    }
+
+    /// Notes which of the groups that are named the stream has, and what those that it lacks might be called.
     fn miss(&self, stream: &[u8], groups: &[GroupInfo], seen: &mut Observation) {
-        for name in self.groups.iter().filter_map(literal).map(str::as_bytes) {
-            if groups.iter().all(|group| group.name != name) {
-                let message = "the stream has no such group".to_owned();
-                let error = CommandError { fault: Fault::NoSuchGroup, message };
-                seen.failed.push((stream.to_vec(), Some(name.to_vec()), error));
+        for name in self.named_groups() {
+            let is_there = groups.iter().any(|group| group.name == name.as_bytes());
+            seen.named.push((stream.to_vec(), name.as_bytes().to_vec(), is_there));
+            if !is_there {
+                let error = absent("the stream has no such group", name, groups.iter().map(|g| &g.name));
+                seen.failed.push((stream.to_vec(), Some(name.as_bytes().to_vec()), error));
             }
+        }
+    }
+
+    /// Notes the groups that are named and that no stream has. In a cluster another node's stream may have them.
+    fn miss_everywhere(
+        &self,
+        server: &Server,
+        asked: &[Asked],
+        groups: &HashSet<Vec<u8>>,
+        seen: &mut Observation,
+    ) {
+        if server.node.slots.is_some() || asked.is_empty() || asked.iter().any(|stream| stream.named) {
+            return;
+        }
+        for name in self.named_groups().filter(|name| !groups.contains(name.as_bytes())) {
+            let error = absent("no stream has such a group", name, groups.iter());
+            seen.failed.push((Vec::new(), Some(name.as_bytes().to_vec()), error));
         }
     }
 
@@ -282,10 +343,11 @@ impl Observer {
                     continue;
                 }
                 if self.wants_oldest && info.pending > 0 {
-                    ask(
-                        ReadCommand::xpending_oldest(&stream.name, &info.name, 1),
-                        Question::Oldest(first + n, g),
-                    );
+                    // A few are all looked at, and one more than there are shows that they were all.
+                    let few =
+                        u32::try_from(info.pending).ok().filter(|few| *few <= FEW).map_or(1, |few| few + 1);
+                    let command = ReadCommand::xpending_page(&stream.name, &info.name, None, few);
+                    ask(command.with_priority(Priority::High), Question::Oldest(first + n, g, few));
                 }
                 if self.consumers.is_some() && info.consumers > 0 {
                     let command = ReadCommand::xinfo_consumers(&stream.name, &info.name, info.consumers);
@@ -301,13 +363,16 @@ impl Observer {
         for (n, stream) in seen.streams.iter_mut().enumerate().skip(first) {
             self.remember(n, stream, &mut fresh, &mut seen.left_out);
         }
+        let streams = &mut seen.streams[first..];
+        self.follow_up.go_on(server, asked, streams, &mut self.known, self.round, deadline).await?;
+        seen.left_out.shed += self.follow_up.shed();
         Ok(())
     }
 
     fn take(&mut self, question: Question, answer: CallResult, seen: &mut Observation, fresh: &mut Fresh) {
         let place = match &question {
             Question::Stream(s) => (*s, None),
-            Question::Oldest(s, g) | Question::Consumers(s, g) => (*s, Some(*g)),
+            Question::Oldest(s, g, _) | Question::Consumers(s, g) => (*s, Some(*g)),
         };
         let Some(stream) = seen.streams.get(place.0) else { return };
         let failed = match question {
@@ -326,13 +391,13 @@ impl Observer {
                     Some(error)
                 }
             },
-            Question::Oldest(s, g) => {
-                let read = parsed(answer, PendingSummary::parse);
-                read.map(|oldest| fresh.oldest.insert((s, g), oldest)).err()
+            Question::Oldest(s, g, asked) => {
+                let read = parsed(answer, PendingEntry::parse_page);
+                read.map(|page| drop(fresh.oldest.insert((s, g), (page, asked)))).err()
             }
             Question::Consumers(s, g) => {
                 let read = parsed(answer, ConsumerInfo::parse_all);
-                read.map(|all| fresh.consumers.insert((s, g), all)).err()
+                read.map(|all| drop(fresh.consumers.insert((s, g), all))).err()
             }
         };
         let Some(error) = failed else { return };
@@ -357,6 +422,9 @@ impl Observer {
             stream.length = info.length;
             known.info = Some((info, now));
             stream.is_fresh = true;
+        } else if known.has_moved(stream) && !is_outdated {
+            // Large entries: it was not asked for again, and what was said does not hold any more.
+            known.info = None;
         }
         stream.info =
             known.info.as_ref().filter(|_| stream.is_fresh || !is_outdated).map(|(info, _)| info.clone());
@@ -374,19 +442,28 @@ impl Observer {
             }
             let detail = match before {
                 Some(detail) if !asked && !moved => detail,
-                _ => Detail {
-                    group: group.info.clone(),
-                    oldest: fresh.oldest.remove(&(s, g)),
-                    consumers: most_pending(
-                        fresh.consumers.remove(&(s, g)).unwrap_or_default(),
-                        self.consumers,
-                        left_out,
-                    ),
-                    at: now,
-                },
+                _ => {
+                    let consumers = fresh.consumers.remove(&(s, g));
+                    let consumers = consumers.map(|all| Consumers::new(all, self.consumers, self.stop_after));
+                    let (page, asked) = fresh.oldest.remove(&(s, g)).unwrap_or_default();
+                    // Fewer than were asked for: these are all.
+                    if page.len() < asked as usize && asked > 1 {
+                        let follow = known.follows.entry(group.info.name.clone()).or_default();
+                        let oldest = oldest_left(stream.length, stream.info.as_ref());
+                        follow.walk.take_all(&page, oldest, self.follow_up.poison());
+                    }
+                    // What there was no time for stays as it was, and as old.
+                    let (at, consumers) = match (consumers, before) {
+                        (Some(consumers), _) => (now, consumers),
+                        (None, Some(before)) if missing => (before.at, before.consumers),
+                        (None, _) => (now, Consumers::default()),
+                    };
+                    Detail { group: group.info.clone(), oldest: page.into_iter().next(), consumers, at }
+                }
             };
+            left_out.consumers += detail.consumers.rest.count;
             group.is_fresh = detail.at == now;
-            group.oldest_pending.clone_from(&detail.oldest);
+            group.oldest.clone_from(&detail.oldest);
             group.consumers.clone_from(&detail.consumers);
             oldest_at = oldest_at.map(|at| at.min(detail.at));
             details.insert(group.info.name.clone(), detail);
@@ -394,6 +471,8 @@ impl Observer {
         stream.age = oldest_at.map(|at| now.saturating_duration_since(at));
         stream.is_outdated = is_outdated;
         known.details = details;
+        let details = &known.details;
+        known.follows.retain(|group, _| details.contains_key(group));
         if !is_outdated {
             (known.length, known.groups) =
                 (stream.length, stream.groups.iter().map(|group| group.info.clone()).collect());
@@ -406,38 +485,9 @@ impl Observer {
 #[derive(Default)]
 struct Fresh {
     streams: HashMap<usize, StreamInfo>,
-    oldest: HashMap<(usize, usize), PendingSummary>,
+    oldest: HashMap<(usize, usize), (Vec<PendingEntry>, u32)>,
     consumers: HashMap<(usize, usize), Vec<ConsumerInfo>>,
     missing: Vec<(usize, Option<usize>)>,
-}
-
-impl Known {
-    fn has_moved(&self, stream: &Stream) -> bool {
-        self.length != stream.length || !self.groups.iter().eq(stream.groups.iter().map(|group| &group.info))
-    }
-}
-
-impl Detail {
-    /// A longer stream alone changes nothing about who holds what.
-    fn has_moved(&self, group: &GroupInfo) -> bool {
-        let numbers =
-            |group: &GroupInfo| (group.consumers, group.pending, group.last_delivered_id, group.entries_read);
-        numbers(&self.group) != numbers(group)
-    }
-}
-
-fn most_pending(mut all: Vec<ConsumerInfo>, max: Option<usize>, left_out: &mut LeftOut) -> Vec<ConsumerInfo> {
-    let max = max.unwrap_or(0);
-    if all.len() > max {
-        all.sort_by(|a, b| b.pending.cmp(&a.pending).then_with(|| a.name.cmp(&b.name)));
-        left_out.consumers += (all.len() - max) as u64;
-        all.truncate(max);
-    }
-    all
-}
-
-fn parsed<T>(answer: CallResult, parse: impl Fn(&Value) -> Option<T>) -> Result<T, CommandError> {
-    parse(&answer?).ok_or_else(CommandError::unexpected)
 }
 
 fn hash(name: &[u8]) -> u64 {

@@ -4,22 +4,26 @@ use std::collections::HashSet;
 
 use streamgauge_redis::StreamId;
 
-use super::lag::lag;
+use super::clock::{age_ms, time_ms};
+use super::consumers::OTHER;
+use super::lag::Quality;
+use super::memory::{GroupInsight, Memory, Moment};
 use super::metrics::*;
 use super::observe::{Group, Observation, Stream};
+use super::pending::{DELIVERIES, IDLE, Tally};
 use crate::scrape::recorder::{Number, Recorder};
 
-/// Ids before 2000 are no times: somebody has chosen them.
-const EARLIEST_MS: u64 = 946_684_800_000;
-/// Nor are those that lie further ahead of the server's clock than clocks do.
-const AHEAD_MS: u64 = 24 * 60 * 60 * 1000;
-
-/// Records a round. `now_ms` is used where the server's clock is not known.
-pub(crate) fn record(seen: &Observation, db: u32, now_ms: u64, recorder: &mut Recorder) {
+/// Records a round, and what follows from it and the rounds before. `now` has our own clock where the server's is not
+/// known.
+pub(crate) fn record(seen: &Observation, db: u32, now: Moment, memory: &mut Memory, recorder: &mut Recorder) {
     let db = db.to_string();
-    let now_ms = seen.server_ms.unwrap_or(now_ms);
+    let now = Moment { server: seen.server_ms.unwrap_or(now.server), ..now };
     for stream in &seen.streams {
-        record_stream(stream, &db, now_ms, recorder);
+        record_stream(stream, &db, now, memory, recorder);
+    }
+    for (stream, group, is_there) in &seen.named {
+        let (stream, group) = (String::from_utf8_lossy(stream), String::from_utf8_lossy(group));
+        recorder.record(PRESENT, &[&db, &stream, &group], u64::from(*is_there));
     }
     let unanswered: HashSet<_> = seen.unanswered.iter().map(|name| String::from_utf8_lossy(name)).collect();
     let names = |which: fn(&&Stream) -> bool| -> HashSet<_> {
@@ -34,12 +38,20 @@ pub(crate) fn record(seen: &Observation, db: u32, now_ms: u64, recorder: &mut Re
         unanswered.contains(stream)
             || uncounted.contains(stream)
             || (outdated.contains(stream) && !BASIC.contains(&metric.name))
-            || (idle_unknown.contains(stream) && metric.name == METRICS[CONSUMER_IDLE].name)
+            || (idle_unknown.contains(stream) && OF_THE_MOMENT.contains(&metric.name))
     });
 }
 
+/// What grows old while nobody asks.
+const OF_THE_MOMENT: [&str; 4] = [
+    "redis.stream.consumer.idle",
+    "redis.stream.consumer.inactive",
+    "redis.stream.group.oldest_pending_idle",
+    "redis.stream.group.pending_by_idle",
+];
+
 /// What XLEN and XINFO GROUPS tell, in every round.
-const BASIC: [&str; 8] = [
+const BASIC: [&str; 10] = [
     "redis.stream.length",
     "redis.stream.groups",
     "redis.stream.group.lag",
@@ -48,50 +60,120 @@ const BASIC: [&str; 8] = [
     "redis.stream.group.consumers",
     "redis.stream.group.entries_read",
     "redis.stream.group.last_delivered_time",
+    "redis.stream.group.state",
+    "redis.stream.group.present",
 ];
 
-fn record_stream(stream: &Stream, db: &str, now_ms: u64, recorder: &mut Recorder) {
+fn record_stream(stream: &Stream, db: &str, now: Moment, memory: &mut Memory, recorder: &mut Recorder) {
     let name = String::from_utf8_lossy(&stream.name);
     let labels = [db, &*name];
+    let insight = memory.look(stream, now);
     recorder.record(LENGTH, &labels, stream.length);
     put(recorder, GROUPS, &labels, stream.group_count);
     put(recorder, DETAIL_AGE, &labels, stream.age.map(|age| Seconds(age.as_secs_f64())));
+    put(recorder, RATE_IN, &labels, insight.rate_in);
+    put(recorder, RATE_REMOVED, &labels, insight.rate_removed);
     if let Some(info) = &stream.info {
         put(recorder, ENTRIES_ADDED, &labels, info.entries_added);
-        put(recorder, FIRST_ENTRY_TIME, &labels, time(info.first_entry, now_ms));
-        put(recorder, LAST_ENTRY_TIME, &labels, time(info.last_entry, now_ms));
+        put(recorder, FIRST_ENTRY_TIME, &labels, time(info.first_entry, now));
+        put(recorder, LAST_ENTRY_TIME, &labels, time(info.last_entry, now));
     }
-    for group in &stream.groups {
-        record_group(stream, group, labels, now_ms, recorder);
+    for (group, insight) in stream.groups.iter().zip(&insight.groups) {
+        let group_name = String::from_utf8_lossy(&group.info.name);
+        let labels = [db, &*name, &*group_name];
+        record_group(group, labels, now, recorder);
+        record_insight(insight, labels, recorder);
+    }
+    if !stream.rest.is_empty() {
+        let other = String::from_utf8_lossy(OTHER);
+        let labels = [db, &*name, &*other];
+        recorder.record(PENDING, &labels, stream.rest.iter().map(|group| group.pending).sum::<u64>());
+        recorder.record(CONSUMERS, &labels, stream.rest.iter().map(|group| group.consumers).sum::<u64>());
     }
 }
 
-fn record_group(stream: &Stream, group: &Group, [db, name]: [&str; 2], now_ms: u64, recorder: &mut Recorder) {
+fn record_group(group: &Group, [db, name, group_name]: [&str; 3], now: Moment, recorder: &mut Recorder) {
     let info = &group.info;
-    let group_name = String::from_utf8_lossy(&info.name);
-    let labels = [db, name, &*group_name];
-    let (lag, quality) = lag(info, stream.length, stream.info.as_ref().filter(|_| stream.is_fresh));
-    put(recorder, LAG, &labels, lag);
-    recorder.record(LAG_QUALITY, &labels, Number::Int(quality as i64));
+    let labels = [db, name, group_name];
     recorder.record(PENDING, &labels, info.pending);
-    let oldest = group.oldest_pending.as_ref().and_then(|pending| time(pending.oldest, now_ms));
-    let age = oldest.map(|Seconds(at)| Seconds((now_ms as f64 / 1000.0 - at).max(0.0)));
-    put(recorder, OLDEST_PENDING_AGE, &labels, age);
-    recorder.record(CONSUMERS, &labels, info.consumers);
-    put(recorder, ENTRIES_READ, &labels, info.entries_read);
-    put(recorder, LAST_DELIVERED_TIME, &labels, time(info.last_delivered_id, now_ms));
-    for consumer in &group.consumers {
-        let consumer_name = String::from_utf8_lossy(&consumer.name);
-        let labels = [db, name, &*group_name, &*consumer_name];
-        recorder.record(CONSUMER_PENDING, &labels, consumer.pending);
-        let idle = consumer.idle_ms.filter(|_| group.is_fresh);
-        put(recorder, CONSUMER_IDLE, &labels, idle.map(|ms| Seconds(ms as f64 / 1000.0)));
+    if let Some(oldest) = group.oldest.as_ref().filter(|_| info.pending > 0) {
+        put(recorder, OLDEST_PENDING_AGE, &labels, age_ms(Some(oldest.id), now.server).map(Seconds::of_ms));
+        let idle = oldest.idle_ms.filter(|_| group.is_fresh);
+        put(recorder, OLDEST_PENDING_IDLE, &labels, idle.map(Seconds::of_ms));
     }
+    if let Some(tally) = &group.tally {
+        record_tally(tally, labels, recorder);
+    }
+    recorder.record(CONSUMERS, &labels, info.consumers);
+    put(recorder, CONSUMERS_ACTIVE, &labels, group.consumers.active);
+    put(recorder, ENTRIES_READ, &labels, info.entries_read);
+    put(recorder, LAST_DELIVERED_TIME, &labels, time(info.last_delivered_id, now));
+    let share =
+        |pending: u64| (info.pending > 0).then(|| Number::Double(pending as f64 / info.pending as f64));
+    for consumer in &group.consumers.top {
+        let consumer_name = String::from_utf8_lossy(&consumer.name);
+        let labels = [db, name, group_name, &*consumer_name];
+        recorder.record(CONSUMER_PENDING, &labels, consumer.pending);
+        put(recorder, CONSUMER_SHARE, &labels, share(consumer.pending));
+        if group.is_fresh {
+            put(recorder, CONSUMER_IDLE, &labels, consumer.idle_ms.map(Seconds::of_ms));
+            put(recorder, CONSUMER_INACTIVE, &labels, consumer.inactive_ms.map(Seconds::of_ms));
+        }
+    }
+    let rest = group.consumers.rest;
+    if rest.count > 0 && !group.consumers.top.is_empty() {
+        let other = String::from_utf8_lossy(OTHER);
+        let labels = [db, name, group_name, &*other];
+        recorder.record(CONSUMER_PENDING, &labels, rest.pending);
+        put(recorder, CONSUMER_SHARE, &labels, share(rest.pending));
+    }
+}
+
+fn record_tally(tally: &Tally, [db, name, group]: [&str; 3], recorder: &mut Recorder) {
+    let labels = [db, name, group];
+    recorder.record(PENDING_SEEN, &labels, tally.seen);
+    recorder.record(POISON, &labels, tally.poison);
+    recorder.record(DANGLING, &labels, tally.dangling);
+    for ((band, _), count) in DELIVERIES.iter().zip(tally.by_deliveries).filter(|(_, count)| *count > 0) {
+        recorder.record(PENDING_BY_DELIVERIES, &[db, name, group, band], count);
+    }
+    for ((band, _), count) in IDLE.iter().zip(tally.by_idle).filter(|(_, count)| *count > 0) {
+        recorder.record(PENDING_BY_IDLE, &[db, name, group, band], count);
+    }
+    for (deliveries, id) in &tally.worst {
+        recorder.record(POISON_DELIVERIES, &[db, name, group, &id.to_string()], *deliveries);
+    }
+}
+
+fn record_insight(insight: &GroupInsight, [db, name, group]: [&str; 3], recorder: &mut Recorder) {
+    let labels = [db, name, group];
+    let lag = &insight.lag;
+    put(recorder, LAG, &labels, lag.entries);
+    recorder.record(LAG_QUALITY, &labels, Number::Int(lag.quality as i64));
+    put(recorder, LAG_LEAST, &labels, lag.least.filter(|_| lag.quality < Quality::Exact));
+    put(recorder, LAG_TIME, &labels, insight.lag_time);
+    recorder.record(LAG_TIME_QUALITY, &labels, Number::Int(insight.lag_time_quality as i64));
+    put(recorder, SKIPPED, &labels, insight.lost);
+    put(recorder, RATE_OUT, &labels, insight.rate_out);
+    put(recorder, ACK_RATE, &labels, insight.ack_rate);
+    put(recorder, VELOCITY, &labels, insight.velocity);
+    put(recorder, ETA, &labels, insight.eta);
+    put(recorder, HEADROOM, &labels, insight.headroom);
+    put(recorder, CONSUMERS_NEEDED, &labels, insight.needed.map(|(consumers, _)| consumers));
+    put(recorder, CONSUMERS_NEEDED_CONFIDENCE, &labels, insight.needed.map(|(_, confidence)| confidence));
+    let (state, reason) = insight.state;
+    recorder.record(STATE, &[db, name, group, state, reason], Number::Int(1));
 }
 
 /// Seconds.
 #[derive(Clone, Copy)]
 struct Seconds(f64);
+
+impl Seconds {
+    fn of_ms(ms: u64) -> Seconds {
+        Seconds(ms as f64 / 1000.0)
+    }
+}
 
 impl From<Seconds> for Number {
     fn from(Seconds(value): Seconds) -> Self {
@@ -105,24 +187,7 @@ fn put(recorder: &mut Recorder, metric: usize, labels: &[&str], value: Option<im
     }
 }
 
-/// The time in an id, seconds since 1970; `None` when the id is no time.
-fn time(id: Option<StreamId>, now_ms: u64) -> Option<Seconds> {
-    let ms = id?.ms;
-    (EARLIEST_MS..=now_ms.saturating_add(AHEAD_MS)).contains(&ms).then_some(Seconds(ms as f64 / 1000.0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_that_somebody_chose_is_no_time() {
-        let now = 1_700_000_000_000;
-        let at = |ms| time(Some(StreamId { ms, seq: 0 }), now).map(|Seconds(s)| s);
-        assert_eq!(at(now + 500), Some(1_700_000_000.5));
-        assert_eq!(at(1), None);
-        assert_eq!(at(now + 2 * AHEAD_MS), None);
-        assert_eq!(at(u64::MAX), None);
-        assert!(time(None, now).is_none());
-    }
+/// The time in an id, since 1970.
+fn time(id: Option<StreamId>, now: Moment) -> Option<Seconds> {
+    time_ms(id, now.server).map(Seconds::of_ms)
 }

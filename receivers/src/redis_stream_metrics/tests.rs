@@ -8,6 +8,9 @@ use super::*;
 use crate::scrape::table::{Table as _, markdown};
 use crate::scrape::testing::{Point, Running, examples_load, named, value_of};
 
+mod insight;
+mod lag;
+
 const FAST: &str =
     "collection_interval: 30ms\ninitial_delay: 0s\nmax_server_time: unlimited\nrefresh_interval: 50ms\n";
 
@@ -27,6 +30,12 @@ fn number(points: &[Point], name: &str, key: &str, value: &str) -> Option<f64> {
 fn lag(points: &[Point], group: &str) -> (Option<f64>, Option<f64>) {
     let number = |name| number(points, name, "group", group);
     (number("redis.stream.group.lag"), number("redis.stream.group.lag_quality"))
+}
+
+/// The state of a group; empty without one.
+fn state<'a>(points: &'a [Point], group: &str) -> &'a str {
+    let mut states = of(points, "redis.stream.group.state", "group", group).into_iter();
+    states.rfind(|point| point.value.is_some()).map_or("", |point| point.attribute("state"))
 }
 
 fn has(name: &'static str, value: f64) -> impl Fn(&[Point]) -> bool {
@@ -62,20 +71,45 @@ fn rows_have_the_numbers_that_the_code_calls_them_by() {
         (GROUPS, "groups"),
         (FIRST_ENTRY_TIME, "first_entry_time"),
         (LAST_ENTRY_TIME, "last_entry_time"),
+        (RATE_IN, "rate_in"),
+        (RATE_REMOVED, "rate_removed"),
+        (DETAIL_AGE, "detail_age"),
         (LAG, "group.lag"),
         (LAG_QUALITY, "group.lag_quality"),
+        (LAG_LEAST, "group.lag_least"),
+        (LAG_TIME, "group.lag_time"),
+        (LAG_TIME_QUALITY, "group.lag_time_quality"),
+        (SKIPPED, "group.skipped"),
+        (RATE_OUT, "group.rate_out"),
+        (ACK_RATE, "group.ack_rate"),
+        (VELOCITY, "group.velocity"),
+        (ETA, "group.eta"),
+        (HEADROOM, "group.headroom"),
         (PENDING, "group.pending"),
         (OLDEST_PENDING_AGE, "group.oldest_pending_age"),
+        (OLDEST_PENDING_IDLE, "group.oldest_pending_idle"),
+        (PENDING_SEEN, "group.pending_seen"),
+        (PENDING_BY_DELIVERIES, "group.pending_by_deliveries"),
+        (PENDING_BY_IDLE, "group.pending_by_idle"),
+        (POISON, "group.poison"),
+        (POISON_DELIVERIES, "group.poison_deliveries"),
+        (DANGLING, "group.dangling"),
         (CONSUMERS, "group.consumers"),
+        (CONSUMERS_ACTIVE, "group.consumers_active"),
+        (CONSUMERS_NEEDED, "group.consumers_needed"),
+        (CONSUMERS_NEEDED_CONFIDENCE, "group.consumers_needed_confidence"),
         (ENTRIES_READ, "group.entries_read"),
         (LAST_DELIVERED_TIME, "group.last_delivered_time"),
+        (STATE, "group.state"),
+        (PRESENT, "group.present"),
         (CONSUMER_PENDING, "consumer.pending"),
         (CONSUMER_IDLE, "consumer.idle"),
-        (DETAIL_AGE, "detail_age"),
+        (CONSUMER_INACTIVE, "consumer.inactive"),
+        (CONSUMER_SHARE, "consumer.share"),
     ] {
         assert_eq!(METRICS[row].name, format!("redis.stream.{name}"));
     }
-    assert_eq!(METRICS.len(), 15);
+    assert_eq!(METRICS.len(), 40);
 }
 
 #[test]
@@ -93,6 +127,24 @@ fn what_is_wrong_in_a_section_is_said_at_its_place() {
         assert!(format!("{diagnostics:?}").contains(place), "{yaml}: {diagnostics:?}");
     }
 }
+
+/// What takes two rounds, trouble, a newer server or a setting to be seen.
+const NOT_AT_ONCE: [&str; 14] = [
+    "rate_in",
+    "rate_removed",
+    "group.lag_least",
+    "group.rate_out",
+    "group.ack_rate",
+    "group.velocity",
+    "group.eta",
+    "group.headroom",
+    "group.poison_deliveries",
+    "group.consumers_needed",
+    "group.consumers_needed_confidence",
+    "group.present",
+    "consumer.inactive",
+    "consumer.share",
+];
 
 #[tokio::test]
 async fn a_lag_of_exactly_123_arrives_as_123_and_everything_else_is_what_the_server_says() {
@@ -123,8 +175,13 @@ async fn a_lag_of_exactly_123_arrives_as_123_and_everything_else_is_what_the_ser
         assert!((age - here).abs() < 5.0, "{age} {here}");
         assert_eq!(one("redis.stream.first_entry_time"), Some(ms / 1000.0));
         assert!(one("redis.stream.last_entry_time") >= one("redis.stream.group.last_delivered_time"));
-        let missing: Vec<_> =
-            StreamMetrics::names().iter().filter(|name| named(&points, name).is_empty()).collect();
+        let missing: Vec<_> = StreamMetrics::names()
+            .iter()
+            .filter(|name| {
+                named(&points, name).is_empty()
+                    && !NOT_AT_ONCE.contains(&name.trim_start_matches("redis.stream."))
+            })
+            .collect();
         assert!(missing.is_empty(), "{missing:?}");
         for metric in StreamMetrics::metrics() {
             for point in named(&points, metric.name) {
@@ -135,64 +192,6 @@ async fn a_lag_of_exactly_123_arrives_as_123_and_everything_else_is_what_the_ser
                 assert_eq!((keys, point.attribute("db")), (expected, "0"));
             }
         }
-    }
-}
-
-#[tokio::test]
-async fn a_deleted_undelivered_entry_makes_the_lag_unknown_and_not_0() {
-    for server in [Redis::start(), Valkey::start()] {
-        server.run::<()>("XGROUP CREATE s g 0 MKSTREAM");
-        server.fill("s", 10);
-        server.run::<redis::Value>("XREADGROUP GROUP g c COUNT 3 STREAMS s >");
-        let receiver = running(&server, "").await;
-        let known = receiver.next().await;
-        assert_eq!(lag(&known, "g"), (Some(7.0), Some(4.0)));
-        let ids = server.cli(&["xrange", "s", "-", "+"]);
-        let sixth = ids.lines().filter(|line| line.contains('-')).nth(5).unwrap();
-        server.run::<()>(&format!("XDEL s {sixth}"));
-        let points = receiver.until(has("redis.stream.group.lag_quality", 0.0)).await;
-        let series = of(&points, "redis.stream.group.lag", "group", "g");
-        assert_eq!(series.len(), 1);
-        assert_eq!(series[0].value, None, "the series ends, and is not 0");
-        let next = receiver.next().await;
-        assert!(of(&next, "redis.stream.group.lag", "group", "g").is_empty());
-        assert_eq!(lag(&next, "g"), (None, Some(0.0)));
-        server.run::<redis::Value>("XREADGROUP GROUP g c STREAMS s >");
-        let points = receiver.until(has("redis.stream.group.lag", 0.0)).await;
-        assert!(lag(&points, "g").1 >= Some(3.0), "known again at the end of the stream");
-        receiver.stop().await;
-    }
-}
-
-#[tokio::test]
-async fn a_nil_lag_is_exact_where_ids_settle_it() {
-    let server = Redis::start();
-    server.fill("s", 10);
-    let id = |n: usize| {
-        let ids = server.cli(&["xrange", "s", "-", "+"]);
-        ids.lines().filter(|line| line.contains('-')).nth(n).unwrap().to_owned()
-    };
-    // In the middle: nil from birth. Behind what is left after a trim: nil as well, or the length.
-    server.run::<()>(&format!("XGROUP CREATE s middle {}", id(6)));
-    server.run::<()>(&format!("XGROUP CREATE s behind {}", id(1)));
-    server.run::<()>(&format!("XGROUP CREATE s end {}", id(9)));
-    server.run::<()>("XTRIM s MAXLEN = 6");
-    let receiver = running(&server, "").await;
-    let points = receiver.next().await;
-    receiver.stop().await;
-    let nil = |group: &str| {
-        let text = server.cli(&["xinfo", "groups", "s"]);
-        let lines: Vec<_> = text.lines().collect();
-        let at = lines.iter().position(|line| *line == group).unwrap();
-        let lag = at + lines[at..].iter().position(|line| *line == "lag").unwrap() + 1;
-        lines.get(lag).is_none_or(|line| line.is_empty())
-    };
-    assert!(nil("middle"), "the server does not know");
-    assert_eq!(lag(&points, "middle"), (None, Some(0.0)));
-    assert_eq!(lag(&points, "behind").0, Some(6.0));
-    assert_eq!(lag(&points, "end").0, Some(0.0));
-    for group in ["behind", "end"] {
-        assert_eq!(lag(&points, group).1, Some(if nil(group) { 3.0 } else { 4.0 }), "{group}");
     }
 }
 
@@ -211,6 +210,13 @@ async fn wrong_type_missing_key_and_missing_group_hit_that_stream_alone() {
     assert_eq!(lag(&points, "g").0, Some(3.0));
     for fault in ["wrong_type", "no_such_key", "no_such_group"] {
         assert!(failures(&receiver, fault) > 0, "{fault}");
+    }
+    for (stream, present) in [("good", 1.0), ("text", 0.0), ("missing", 0.0), ("groupless", 0.0)] {
+        assert_eq!(
+            number(&points, "redis.stream.group.present", "stream", stream),
+            Some(present),
+            "{stream}"
+        );
     }
     let status = status(&receiver);
     assert_eq!(status.state, State::Ok, "{status:?}");
@@ -317,8 +323,22 @@ async fn limits_on_streams_groups_and_consumers_hold_and_are_counted() {
     let points = receiver.next().await;
     assert_eq!(named(&points, "redis.stream.length").len(), 2);
     assert_eq!(named(&points, "redis.stream.group.lag").len(), 4);
-    let consumers = named(&points, "redis.stream.consumer.pending");
-    assert!(consumers.len() == 4 && consumers.iter().all(|point| point.attribute("consumer") == "busy"));
+    let of_group =
+        |name, group| of(&points, name, "group", group).iter().map(|point| point.value).collect::<Vec<_>>();
+    let of_consumer = |name| {
+        of(&points, "redis.stream.consumer.pending", "consumer", name)
+            .iter()
+            .map(|p| p.value)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of_consumer("busy"), [Some(3.0); 4]);
+    assert_eq!(
+        (of_consumer("lazy"), of_consumer("other")),
+        (vec![], vec![Some(1.0); 4]),
+        "the rest is one bucket"
+    );
+    assert_eq!(of_group("redis.stream.group.pending", "other"), [Some(4.0); 2], "so are the groups");
+    assert_eq!(of_group("redis.stream.group.consumers", "other"), [Some(2.0); 2]);
     for (setting, count) in [("max_streams", 1), ("max_groups", 2), ("consumers.max", 4)] {
         assert_eq!(left_out(&receiver, setting), count, "{setting}");
     }

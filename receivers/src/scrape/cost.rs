@@ -77,10 +77,10 @@ async fn a_round_sends_no_more_commands_and_takes_no_more_time_than_it_did() {
         streams.stop().await;
 
         let old = server.version() < (7, 0);
-        // One round may have been under way at either end.
+        // Rounds may have been under way at either end, more on a busy machine.
         let rounds = seen["xlen"].0.div_ceil(STREAMS);
         assert!(
-            (ROUNDS - 1..=ROUNDS + 1).contains(&rounds),
+            (ROUNDS - 1..=2 * ROUNDS).contains(&rounds),
             "{}: XLEN once a stream and round: {seen:?}",
             server.name
         );
@@ -101,7 +101,10 @@ async fn a_round_sends_no_more_commands_and_takes_no_more_time_than_it_did() {
         }
         assert!(per_round("xpending") <= 2 * details, "{}: {seen:?}", server.name);
         assert!(per_round("info") <= 2 && per_round("scan") <= 1, "{}: {seen:?}", server.name);
-        let known = ["xlen", "xinfo", "xpending", "info", "scan", "config"];
+        // Each group is counted once where the server does not know its lag, and nothing is read again while it is quiet.
+        let xrange = seen.get("xrange").map_or(0, |(calls, _)| *calls);
+        assert!(xrange <= if old { 2 * STREAMS } else { 0 }, "{}: {seen:?}", server.name);
+        let known = ["xlen", "xinfo", "xpending", "xrange", "info", "scan", "config"];
         let first = |name: &String| name.split('|').next().unwrap_or_default().to_owned();
         assert!(seen.keys().all(|name| known.contains(&&*first(name))), "{}: {seen:?}", server.name);
         let ours = seen.iter().filter(|(name, _)| first(name) != "config");

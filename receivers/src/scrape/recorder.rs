@@ -21,6 +21,12 @@ impl From<u64> for Number {
     }
 }
 
+impl From<f64> for Number {
+    fn from(value: f64) -> Self {
+        Number::Double(value)
+    }
+}
+
 /// A resource's attributes.
 pub(crate) type Resource = Vec<(&'static str, String)>;
 

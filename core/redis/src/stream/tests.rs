@@ -68,17 +68,25 @@ fn a_consumer_that_never_did_anything_has_no_inactive_time() {
 }
 
 #[test]
-fn the_oldest_pending_entry_is_read_from_the_summary_and_from_the_first_page() {
-    let summary = Value::Array(vec![Value::Int(3), text("7-0"), text("9-0"), Value::Array(vec![])]);
-    assert_eq!(PendingSummary::parse(&summary).unwrap().oldest.unwrap().ms, 7);
-    let entry = Value::Array(vec![text("7-0"), text("c"), Value::Int(5), Value::Int(i64::MAX)]);
-    assert_eq!(PendingSummary::parse(&Value::Array(vec![entry])).unwrap().oldest.unwrap().ms, 7);
-    let none = Value::Array(vec![Value::Int(0), Value::Nil, Value::Nil, Value::Nil]);
-    assert_eq!(PendingSummary::parse(&none).unwrap(), PendingSummary { count: 0, oldest: None });
-    assert_eq!(
-        PendingSummary::parse(&Value::Array(vec![])).unwrap(),
-        PendingSummary { count: 0, oldest: None }
-    );
+fn a_pending_entry_that_was_given_back_has_no_owner_and_no_idle_time_and_a_fatal_one_its_mark() {
+    let entry = |id, consumer, idle, deliveries| {
+        Value::Array(vec![text(id), text(consumer), Value::Int(idle), Value::Int(deliveries)])
+    };
+    let page = vec![entry("7-0", "c", 5, 2), entry("8-0", "", -1, i64::MAX), text("junk"), Value::Nil];
+    let page = PendingEntry::parse_page(&Value::Array(page)).unwrap();
+    let id = |ms| StreamId { ms, seq: 0 };
+    let given_back =
+        PendingEntry { id: id(8), consumer: Vec::new(), idle_ms: None, deliveries: i64::MAX as u64 };
+    let held = PendingEntry { id: id(7), consumer: b"c".to_vec(), idle_ms: Some(5), deliveries: 2 };
+    assert_eq!(page, [held, given_back]);
+}
+
+#[test]
+fn a_page_of_entries_gives_their_ids_or_nothing() {
+    let entry = |id| Value::Array(vec![text(id), Value::Array(vec![text("f"), text("v")])]);
+    let ids = entry_ids(&Value::Array(vec![entry("1-1"), entry("2-0")])).unwrap();
+    assert_eq!(ids, [StreamId { ms: 1, seq: 1 }, StreamId { ms: 2, seq: 0 }]);
+    assert_eq!(entry_ids(&Value::Array(vec![entry("1-1"), Value::Nil])), None);
 }
 
 fn any_reply() -> impl Strategy<Value = Value> {
@@ -117,7 +125,8 @@ proptest! {
         let _ = StreamInfo::parse(&reply);
         let _ = GroupInfo::parse_all(&reply);
         let _ = ConsumerInfo::parse_all(&reply);
-        let _ = PendingSummary::parse(&reply);
+        let _ = PendingEntry::parse_page(&reply);
+        let _ = entry_ids(&reply);
         let _ = crate::reply::scan_page(&reply);
     }
 }

@@ -1,0 +1,83 @@
+//! A group's consumers, with a bucket for those that would be too many series.
+
+use std::time::Duration;
+
+use streamgauge_redis::ConsumerInfo;
+
+/// The name of the bucket.
+pub(crate) const OTHER: &[u8] = b"other";
+
+/// The consumers of a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Consumers {
+    /// Those with the most pending entries.
+    pub(crate) top: Vec<ConsumerInfo>,
+    /// All others together.
+    pub(crate) rest: Rest,
+    /// How many have asked for something lately; `None` when they are not known.
+    pub(crate) active: Option<u64>,
+    /// How long ago the last of all has asked for something.
+    pub(crate) least_idle_ms: Option<u64>,
+}
+
+/// Consumers without series of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rest {
+    pub(crate) count: u64,
+    pub(crate) pending: u64,
+}
+
+impl Consumers {
+    /// At most `max` of them by name. One is active that has asked for something within `active`.
+    pub(crate) fn new(mut all: Vec<ConsumerInfo>, max: Option<usize>, active: Duration) -> Self {
+        let is_active =
+            |consumer: &&ConsumerInfo| consumer.idle_ms.is_some_and(|ms| u128::from(ms) < active.as_millis());
+        let active = Some(all.iter().filter(is_active).count() as u64);
+        let least_idle_ms = all.iter().filter_map(|consumer| consumer.idle_ms).min();
+        let max = max.unwrap_or(0);
+        let mut rest = Rest::default();
+        if all.len() > max {
+            all.sort_by(|a, b| b.pending.cmp(&a.pending).then_with(|| a.name.cmp(&b.name)));
+            let mut kept = 0;
+            all.retain(|consumer| {
+                // One that is called like the bucket is told in it.
+                let keeps = kept < max && consumer.name != OTHER;
+                if keeps {
+                    kept += 1;
+                } else {
+                    rest = Rest { count: rest.count + 1, pending: rest.pending + consumer.pending };
+                }
+                keeps
+            });
+        }
+        Consumers { top: all, rest, active, least_idle_ms }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn consumer(name: &str, pending: u64, idle: u64) -> ConsumerInfo {
+        ConsumerInfo { name: name.as_bytes().to_vec(), pending, idle_ms: Some(idle), inactive_ms: None }
+    }
+
+    #[test]
+    fn those_beyond_the_limit_are_one_bucket_and_nobody_is_lost() {
+        let all = vec![
+            consumer("a", 1, 500),
+            consumer("b", 5, 9_000),
+            consumer("other", 9, 70),
+            consumer("c", 5, 99_000),
+        ];
+        let few = Consumers::new(all.clone(), Some(2), Duration::from_secs(10));
+        let names: Vec<_> = few.top.iter().map(|c| c.name.as_slice()).collect();
+        assert_eq!(names, [b"b", b"c"]);
+        assert_eq!(
+            (few.rest, few.active, few.least_idle_ms),
+            (Rest { count: 2, pending: 10 }, Some(3), Some(70))
+        );
+        let enough = Consumers::new(all, Some(4), Duration::from_secs(10));
+        assert_eq!((enough.top.len(), enough.rest.count), (4, 0));
+    }
+}
