@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{components, demo, health, import, print_config, queue, run, validate};
+use crate::{components, demo, doctor, health, import, print_config, queue, run, validate};
 
 /// Exit codes, the same for every command.
 pub(crate) mod exit {
@@ -13,6 +13,8 @@ pub(crate) mod exit {
     pub(crate) const RUNTIME: u8 = 1;
     /// The configuration is wrong.
     pub(crate) const CONFIGURATION: u8 = 3;
+    /// What was examined is not well.
+    pub(crate) const UNWELL: u8 = 5;
     // 2 is a wrong command line; clap ends with it by itself.
 }
 
@@ -32,6 +34,8 @@ enum Command {
     Run(run::RunArgs),
     /// Check a configuration; says nothing when it is right.
     Validate(validate::ValidateArgs),
+    /// Examine what a configuration names: the Redis servers, their streams, the exporters' peers, the disks.
+    Doctor(doctor::DoctorArgs),
     /// List the components of this binary.
     Components(components::ComponentsArgs),
     /// Print the configuration that all sources make together.
@@ -68,6 +72,7 @@ pub fn main() -> ExitCode {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Validate(args)) => validate::validate(&args),
+        Some(Command::Doctor(args)) => doctor::doctor(&args),
         Some(Command::Components(args)) => components::components(&args),
         Some(Command::PrintConfig(args)) => print_config::print_config(&args),
         Some(Command::Import(args)) => import::import(&args),

@@ -50,7 +50,7 @@ pub(crate) fn table(rows: &[Vec<String>], numbers: &[usize]) -> String {
 }
 
 /// Whether standard output shows colours.
-fn coloured() -> bool {
+pub(crate) fn coloured() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 

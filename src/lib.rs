@@ -9,6 +9,7 @@ mod configuration;
 mod control;
 mod demo;
 pub mod distribution;
+mod doctor;
 mod durability;
 mod first_screen;
 mod health;

@@ -1,8 +1,12 @@
 //! The allowlist: a command that has no constructor here cannot be sent by a monitor.
 
+mod examine;
+
 use redis::Cmd;
 
 use crate::id::StreamId;
+
+pub use examine::Setting;
 
 /// The most entries of a pending list, or keys of a SCAN page, that one command may ask for: about half a millisecond.
 const PAGE: u32 = 500;

@@ -23,7 +23,7 @@ mod reply;
 mod stream;
 mod topology;
 
-pub use command::{Priority, ReadCommand};
+pub use command::{Priority, ReadCommand, Setting};
 pub use connect::Identity;
 pub use endpoint::{Address, EndpointKeys, Target, Transport};
 pub use error::{CommandError, Fault, Unreachable};

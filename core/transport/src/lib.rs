@@ -25,7 +25,7 @@ mod wire;
 
 pub use client::{
     ClientError, ClientOptions, Endpoint, EndpointError, Failure, GRPC_ALPN, GrpcAnswer, GrpcClient,
-    HTTP_ALPN, HttpAnswer, HttpClient,
+    HTTP_ALPN, HttpAnswer, HttpClient, reach,
 };
 pub use code::Code;
 pub use compression::{Codec, Compression, PACK_FROM, UnpackError};

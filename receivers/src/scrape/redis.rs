@@ -34,6 +34,15 @@ pub enum Transport {
     Unix,
 }
 
+impl From<Transport> for streamgauge_redis::Transport {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::Tcp => streamgauge_redis::Transport::Tcp,
+            Transport::Unix => streamgauge_redis::Transport::Unix,
+        }
+    }
+}
+
 /// The keys of a section that say which server is meant.
 pub(crate) struct Keys<'a> {
     pub(crate) endpoint: &'a str,
@@ -81,8 +90,16 @@ pub struct Sentinel {
     pub masters: Vec<String>,
 }
 
+impl Topology {
+    /// Whether it is more than the server at the endpoint.
+    pub fn follows(self) -> bool {
+        self == Topology::Auto
+    }
+}
+
 impl Sentinel {
-    fn options(&self, target: &Target) -> SentinelOptions {
+    /// What a deployment needs to know of it; `target` is the servers' user.
+    pub fn options(&self, target: &Target) -> SentinelOptions {
         let password = self.password.as_ref().map(Secret::expose);
         let login = target.with_user(self.username.as_deref(), password, self.password_file.as_deref());
         SentinelOptions { login: Some(login), masters: self.masters.clone() }
@@ -134,13 +151,9 @@ impl<'de> Deserialize<'de> for Share {
 
 impl Keys<'_> {
     fn target(&self) -> Result<Target, Vec<(&'static str, String)>> {
-        let transport = self.transport.map(|transport| match transport {
-            Transport::Tcp => streamgauge_redis::Transport::Tcp,
-            Transport::Unix => streamgauge_redis::Transport::Unix,
-        });
         Target::new(&EndpointKeys {
             endpoint: self.endpoint,
-            transport,
+            transport: self.transport.map(Into::into),
             username: self.username,
             password: self.password.map(Secret::expose),
             password_file: self.password_file,
@@ -181,7 +194,7 @@ impl Keys<'_> {
         let db = target.db;
         let options = self.sentinel.map(|sentinel| sentinel.options(&target)).unwrap_or_default();
         let proof = format!("{settings:?}");
-        let follow = self.limits.topology == Topology::Auto;
+        let follow = self.limits.topology.follows();
         let key =
             format!("{} {:?} {follow}", Monitor::key(&target, &(&proof, &options.login)), options.masters);
         let process = host.clone();

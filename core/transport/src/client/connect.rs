@@ -59,6 +59,14 @@ pub(super) struct Connected {
     pub h2: bool,
 }
 
+/// Connects, with the TLS handshake where there is one, and closes the connection again: nothing is asked.
+///
+/// # Errors
+/// No connection, and at which step.
+pub async fn reach(endpoint: &Endpoint, options: &ClientOptions) -> Result<(), ClientError> {
+    connect(endpoint, 0, options).await.map(drop)
+}
+
 /// Of a name's addresses the one whose turn it is comes first, then the others.
 pub(super) async fn connect(
     endpoint: &Endpoint,

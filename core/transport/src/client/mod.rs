@@ -7,7 +7,7 @@ mod error;
 mod grpc;
 mod http;
 
-pub use connect::ClientOptions;
+pub use connect::{ClientOptions, reach};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ClientError, Failure};
 pub use grpc::{GrpcAnswer, GrpcClient};
