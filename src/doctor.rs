@@ -20,6 +20,7 @@ mod rights;
 mod servers;
 mod state;
 mod streams;
+mod tls;
 
 use std::time::Duration;
 

@@ -11,9 +11,9 @@ use streamgauge_transport::{ClientOptions, Endpoint, GRPC_ALPN, HTTP_ALPN, TlsCl
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use super::Limits;
 use super::finding::{Chart, Finding};
 use super::progress::Examination;
+use super::{Limits, tls};
 
 /// One address of an exporter.
 enum Peer {
@@ -112,8 +112,7 @@ async fn remote(
     limits: Limits,
     chart: &mut Chart,
 ) {
-    let server_name = tls.as_ref().and_then(|tls| tls.server_name_override.clone());
-    let secured = tls.is_some();
+    let settings = tls.clone().unwrap_or_default();
     let tls = match tls.map(|tls| tls.load(alpn)).transpose() {
         Ok(tls) => tls,
         Err(error) => {
@@ -121,15 +120,17 @@ async fn remote(
             return;
         }
     };
+    let (secured, server_name) = (tls.is_some(), settings.server_name_override.clone());
     let options = ClientOptions { tls, server_name, ..ClientOptions::default() };
     match timeout(limits.timeout, reach(endpoint, &options)).await {
         Ok(Ok(())) => chart.ok("reach", if secured { "connected with TLS" } else { "connected" }),
         Ok(Err(error)) if error.message.contains("TLS handshake") => {
-            let todo = match (error.message.contains("UnknownIssuer"), endpoint.is_https()) {
-                (true, _) => "set `tls: ca_file` to the authority that signed the peer's certificate",
-                (false, false) => "for a peer that speaks plain text set `tls: {insecure: true}`",
-                (false, true) => "correct `tls`, or `endpoint`: is this a port that speaks TLS?",
+            let otherwise = if endpoint.is_https() {
+                "correct `endpoint`: is this a port that speaks TLS?"
+            } else {
+                "for a peer that speaks plain text set `tls: {insecure: true}`"
             };
+            let todo = tls::advice(&error.message, &settings, otherwise);
             chart.fail("tls", error.message, todo);
         }
         Ok(Err(error)) => {

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::finding::Chart;
 use super::servers::Server;
+use super::tls;
 
 /// How long one question and its answer take; else a finding says why there is none.
 pub(super) async fn reach(
@@ -51,7 +52,7 @@ pub(super) fn unreachable(error: &Unreachable, server: &Server, monitor: &Monito
     // TLS 1.3 tells a refused client only when it reads.
     let is_tls = error.stage == "tls" || text.contains("received fatal alert");
     let (check, todo) = match error.stage {
-        _ if is_tls => ("tls", tls_advice(text, server)),
+        _ if is_tls => ("tls", tls::advice(text, &server.tls, "is this a port that speaks TLS (tls-port)?")),
         "auth" if text.contains("asks for a password") => {
             ("auth", "set `username` and `password` of a user that the server knows".to_owned())
         }
@@ -65,6 +66,11 @@ pub(super) fn unreachable(error: &Unreachable, server: &Server, monitor: &Monito
         _ if text.contains("NOPERM") && text.contains("select") => {
             ("rights", format!("ACL SETUSER {} +select", monitor.target().user()))
         }
+        // A server without TLS waits for the end of what it takes for a command.
+        "timeout" if monitor.target().tls => (
+            "reach",
+            "is this a port that speaks TLS (tls-port)? Else give it more time with --timeout".to_owned(),
+        ),
         "timeout" => (
             "reach",
             "give it more time with --timeout; a firewall may drop what is sent, or the server is busy"
@@ -75,26 +81,4 @@ pub(super) fn unreachable(error: &Unreachable, server: &Server, monitor: &Monito
         _ => ("reach", "correct `endpoint`; a port that speaks TLS needs `tls: {}` or rediss://".to_owned()),
     };
     chart.fail(check, text.clone(), todo);
-}
-
-fn tls_advice(text: &str, server: &Server) -> String {
-    let has = |word: &str| text.contains(word);
-    if has("UnknownIssuer") {
-        match &server.tls.ca_file {
-            Some(file) => format!(
-                "{file} is not the authority that signed the server's certificate: correct `tls: ca_file`"
-            ),
-            None => "set `tls: ca_file` to the authority that signed the server's certificate".to_owned(),
-        }
-    } else if has("NotValidForName") || has("not valid for name") {
-        "connect by a name that the certificate has, or set `tls: server_name_override` to one".to_owned()
-    } else if has("Expired") || has("expired") {
-        "renew the server's certificate, or correct the clock of this machine".to_owned()
-    } else if has("CertificateRequired") || has("HandshakeFailure") || has("BadCertificate") {
-        "the server wants a client's certificate: set `tls: cert_file` and `key_file`".to_owned()
-    } else if has("CaUsedAsEndEntity") {
-        "the server shows an authority's certificate as its own: give it one of its own".to_owned()
-    } else {
-        "is this a port that speaks TLS (tls-port)?".to_owned()
-    }
 }

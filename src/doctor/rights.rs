@@ -95,8 +95,8 @@ fn wanted(patient: &Patient<'_>, version: &Version, info: &Info<'_>) -> Vec<Righ
     let right = |rule, command, without| Right { rule, command, keys: None, without };
     let mut all =
         vec![right("ping", ReadCommand::ping(), None), right("info", ReadCommand::info_everything(), None)];
-    let [hello, name, library, no_touch] = ReadCommand::greetings();
-    all.push(right("hello", hello, Some("RESP3")));
+    // HELLO and AUTH need no right.
+    let [name, library, no_touch] = ReadCommand::greetings();
     all.push(right("client|setname", name, Some("the connection's name in CLIENT LIST")));
     if version.has(Some((7, 2)), Some((0, 0))) {
         all.push(right("client|setinfo", library, Some("the library in CLIENT LIST")));

@@ -15,6 +15,7 @@ mod collector_file;
 mod dead_letter;
 mod demo;
 mod deployment;
+mod doctor;
 mod ledger_restart;
 mod main_job;
 mod otlp_json;

@@ -41,11 +41,9 @@ impl ReadCommand {
         Self::new("config|get", &[setting.name().as_bytes()], 10)
     }
 
-    /// What a monitor says first on each connection: HELLO (here without a protocol, which changes nothing), its name,
-    /// and since 7.2 its library and `CLIENT NO-TOUCH on`.
-    pub fn greetings() -> [Self; 4] {
-        let hello = Self::new("hello", &[], 5);
-        [hello, Self::set_name("streamgauge"), Self::set_info("LIB-NAME", "streamgauge"), Self::no_touch()]
+    /// What a monitor says first on each connection: its name, and since 7.2 its library and `CLIENT NO-TOUCH on`.
+    pub fn greetings() -> [Self; 3] {
+        [Self::set_name("streamgauge"), Self::set_info("LIB-NAME", "streamgauge"), Self::no_touch()]
     }
 
     /// How a node of a cluster is asked for the others: by CLUSTER SHARDS since 7.0, else by CLUSTER NODES.
