@@ -18,7 +18,7 @@ use super::{Limits, tls};
 /// One address of an exporter.
 enum Peer {
     /// It sends there.
-    Remote { endpoint: Endpoint, tls: Option<TlsClient>, alpn: &'static [&'static str] },
+    Remote { endpoint: Endpoint, tls: Option<Box<TlsClient>>, alpn: &'static [&'static str] },
     /// It is asked there.
     Own(String),
 }
@@ -53,7 +53,7 @@ fn peers(exporter: &Component) -> Result<Vec<Peer>, Diagnostics> {
         "otlp_grpc" => {
             let config: OtlpGrpcConfig = section.read()?;
             if let Ok(endpoint) = Endpoint::parse(&config.endpoint) {
-                let tls = (endpoint.is_https() || !config.tls.insecure).then_some(config.tls);
+                let tls = (endpoint.is_https() || !config.tls.insecure).then_some(Box::new(config.tls));
                 found.push(Peer::Remote { endpoint, tls, alpn: &GRPC_ALPN });
             }
         }
@@ -84,7 +84,7 @@ fn add<'a>(found: &mut Vec<Peer>, urls: impl Iterator<Item = &'a String>, tls: &
         let known =
             |peer: &Peer| matches!(peer, Peer::Remote { endpoint, .. } if endpoint.to_string() == name);
         if !found.iter().any(known) {
-            let tls = endpoint.is_https().then(|| tls.clone());
+            let tls = endpoint.is_https().then(|| Box::new(tls.clone()));
             found.push(Peer::Remote { endpoint, tls, alpn: &HTTP_ALPN });
         }
     }
@@ -94,7 +94,7 @@ async fn examine(id: String, peer: Peer, limits: Limits) -> Vec<Finding> {
     match peer {
         Peer::Remote { endpoint, tls, alpn } => {
             let mut chart = Chart::new(id, endpoint.to_string());
-            remote(&endpoint, tls, alpn, limits, &mut chart).await;
+            remote(&endpoint, tls.map(|tls| *tls), alpn, limits, &mut chart).await;
             chart.findings()
         }
         Peer::Own(address) => {
