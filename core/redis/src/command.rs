@@ -157,22 +157,22 @@ impl ReadCommand {
 
     /// `XLEN key`
     pub fn xlen(key: &[u8]) -> Self {
-        Self::new("xlen", &[key], 3)
+        Self::new("xlen", &[key], 1)
     }
 
     /// `XINFO STREAM key`, never with FULL. The reply holds the first and the last entry with their payload.
     pub fn xinfo_stream(key: &[u8]) -> Self {
-        Self::new("xinfo|stream", &[key], 10).of(Priority::Normal)
+        Self::new("xinfo|stream", &[key], 6).of(Priority::Normal)
     }
 
     /// `XINFO GROUPS key`, for a stream with about so many groups: 0.4 to 0.7 us each.
     pub fn xinfo_groups(key: &[u8], groups: u64) -> Self {
-        Self::new("xinfo|groups", &[key], 5 + cost_of(groups) / 3 * 2)
+        Self::new("xinfo|groups", &[key], 3 + cost_of(groups) / 3 * 2)
     }
 
     /// `XINFO CONSUMERS key group`, for a group with about so many consumers: 1 us each.
     pub fn xinfo_consumers(key: &[u8], group: &[u8], consumers: u64) -> Self {
-        Self::new("xinfo|consumers", &[key, group], 5 + cost_of(consumers)).of(Priority::Low)
+        Self::new("xinfo|consumers", &[key, group], 3 + cost_of(consumers)).of(Priority::Low)
     }
 
     /// `XPENDING key group`: the summary, for a group with about so many consumers.
@@ -183,7 +183,7 @@ impl ReadCommand {
     /// `XPENDING key group - + n`: the `n` oldest (at most 500). Never with IDLE, which scans the whole list.
     pub fn xpending_oldest(key: &[u8], group: &[u8], n: u32) -> Self {
         let n = n.clamp(1, PAGE);
-        Self::new("xpending", &[key, group, b"-", b"+", n.to_string().as_bytes()], 15 + n).of(Priority::High)
+        Self::new("xpending", &[key, group, b"-", b"+", n.to_string().as_bytes()], 4 + n).of(Priority::High)
     }
 
     /// `XPENDING key group (id + n`: the `n` (at most 500) behind an id, or the oldest.

@@ -25,6 +25,8 @@ const INTERVAL: Duration = Duration::from_secs(10);
 const FACTOR: (f64, f64) = (0.1, 8.0);
 /// How much one reading moves the factor.
 const WEIGHT: f64 = 0.3;
+/// Calls whose mean says something.
+const MANY: u64 = 20;
 /// How much of a factor one reading without a measurement forgets.
 const FORGET: f64 = 0.05;
 
@@ -128,8 +130,10 @@ impl Governor {
                 Priority::Normal => 0.1 * capacity,
                 Priority::Low => 0.3 * capacity,
             };
-            if cost > longest && can_be_long(command) {
-                refused[index] = Some(CommandError::too_long(cost, longest));
+            // Small calls tell little about large ones: what is long by the table is long.
+            let most = cost.max(f64::from(command.cost()));
+            if most > longest && can_be_long(command) {
+                refused[index] = Some(CommandError::too_long(most, longest));
             } else if left - cost < reserve {
                 refused[index] = Some(CommandError::shed());
             } else {
@@ -141,9 +145,9 @@ impl Governor {
         refused
     }
 
-    /// What a command will probably cost, in microseconds.
+    /// What a command may cost, in microseconds, for cutting chunks: rather too much than too little.
     pub(crate) fn estimate(&self, command: &ReadCommand) -> u32 {
-        self.lock().estimate(command) as u32
+        (self.lock().estimate(command) as u32).max(command.cost() / 2)
     }
 
     /// Whether nobody has read `commandstats` for so long that it must be asked for.
@@ -233,6 +237,7 @@ impl Books {
         for (name, open) in std::mem::take(&mut self.open) {
             // Before 7.0 subcommands are counted with their command.
             let short = name.split('|').next().unwrap_or(name);
+            let is_lumped = !stats.contains_key(name) && name != short;
             let at =
                 |stats: &HashMap<String, (u64, u64)>| stats.get(name).or_else(|| stats.get(short)).copied();
             let (before, now) = (at(&self.stats).unwrap_or_default(), at(&stats));
@@ -244,9 +249,13 @@ impl Books {
                 // Of the time before the first reading the node remembers other people's calls too.
                 Some(per_call) if !first => {
                     let spent = per_call * open.calls as f64;
-                    let measured = (spent / open.table.max(1.0)).clamp(FACTOR.0, FACTOR.1);
-                    let factor = self.factors.entry(name).or_insert(1.0);
-                    *factor += WEIGHT * (measured - *factor);
+                    if !is_lumped {
+                        let measured = (spent / open.table.max(1.0)).clamp(FACTOR.0, FACTOR.1);
+                        // The first measurement of many calls is better than the table.
+                        let start = if open.calls >= MANY { measured } else { 1.0 };
+                        let factor = self.factors.entry(name).or_insert(start);
+                        *factor += WEIGHT * (measured - *factor);
+                    }
                     spent
                 }
                 _ => open.paid,

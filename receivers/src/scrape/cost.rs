@@ -65,7 +65,7 @@ async fn a_round_sends_no_more_commands_and_takes_no_more_time_than_it_did() {
         fill(&running, STREAMS);
         let process = Host::for_test(Kind::Receiver, "test");
         let yaml = format!(
-            "endpoint: {}\ncollection_interval: 200ms\ninitial_delay: 0s\nmax_server_time: 50%",
+            "endpoint: {}\ncollection_interval: 200ms\ninitial_delay: 0s\ntimeout: 5s\nmax_server_time: 50%",
             running.url()
         );
         let streams = Running::beside(&process, &redis_stream_metrics::FACTORY, &yaml).await;
@@ -138,7 +138,7 @@ async fn the_budget_holds_the_basic_set_goes_on_and_nothing_takes_a_millisecond(
         let process = Host::for_test(Kind::Receiver, "test");
         let yaml = |more: &str| {
             format!(
-                "endpoint: {}\ncollection_interval: 100ms\ninitial_delay: 0s\nmax_server_time: 0.2%\n{more}",
+                "endpoint: {}\ncollection_interval: 100ms\ninitial_delay: 0s\ntimeout: 5s\nmax_server_time: 0.2%\n{more}",
                 running.url()
             )
         };

@@ -64,7 +64,11 @@ async fn the_servers_word_replaces_the_estimate_and_is_ours_only_in_part() {
     // 40 calls at 6 us, 10 of them ours; INFO 70 us.
     stats(&governor, "cmdstat_xlen:calls=1040,usec=5240\r\ncmdstat_info:calls=2,usec=120");
     assert_eq!(governor.usage().server_time - before, 10.0 * 6.0 + 70.0);
-    assert_eq!(governor.estimate(&ReadCommand::xlen(b"s")), 3, "3 us, and a third of the way to twice that");
+    assert_eq!(
+        governor.estimate(&ReadCommand::xlen(b"s")),
+        2,
+        "1 us, and a third of the way to six times that"
+    );
     for _ in 0..20 {
         governor.answered(&ReadCommand::xlen(b"s"), None);
         stats(&governor, "");
