@@ -58,7 +58,8 @@ fn warning(message: String, component: &Component, key: &str) -> Diagnostic {
     at.iter().fold(warning, |warning, place| warning.at(place))
 }
 
-fn text<'a>(component: &'a Component, keys: &[&str]) -> Option<&'a str> {
+/// A setting's text, where it is written.
+pub(crate) fn text<'a>(component: &'a Component, keys: &[&str]) -> Option<&'a str> {
     find(component, keys)?.as_text()
 }
 

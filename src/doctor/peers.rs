@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::finding::{Chart, Finding};
 use super::progress::Examination;
 use super::{Limits, tls};
+use crate::durability::text;
 
 /// One address of an exporter.
 enum Peer {
@@ -39,11 +40,17 @@ pub(super) fn examinations(config: &Config, limits: Limits) -> Result<Vec<Examin
     Ok(all)
 }
 
-/// The exporters of the pipelines, and those that dead letters go to.
+/// The exporters of the pipelines, and those that their dead letters go to.
 pub(super) fn in_use(config: &Config) -> impl Iterator<Item = &Component> {
-    config.exporters.iter().filter(|exporter| {
+    let is_fed = |exporter: &Component| {
         config.service.pipelines.iter().any(|pipeline| pipeline.exporters.contains(&exporter.id))
-    })
+    };
+    let fed = config.exporters.iter().filter(|exporter| is_fed(exporter));
+    let letters: Vec<_> = fed.filter_map(|exporter| text(exporter, &["dead_letter", "exporter"])).collect();
+    config
+        .exporters
+        .iter()
+        .filter(move |exporter| is_fed(exporter) || letters.contains(&exporter.id.to_string().as_str()))
 }
 
 fn peers(exporter: &Component) -> Result<Vec<Peer>, Diagnostics> {

@@ -5,7 +5,7 @@
 
 mod rule;
 
-use streamgauge_redis::{CallResult, Fault, Info, ReadCommand, Setting, Unreachable};
+use streamgauge_redis::{CallResult, Fault, Info, ReadCommand, Setting, StreamId, Unreachable};
 
 use self::rule::{Rule, example, key_pattern};
 use super::features::Version;
@@ -137,6 +137,12 @@ fn wanted(patient: &Patient<'_>, version: &Version, info: &Info<'_>) -> Vec<Righ
             about("xinfo|stream", ReadCommand::xinfo_stream(key), None);
             about("xinfo|groups", ReadCommand::xinfo_groups(key, 1), None);
             about("xpending", ReadCommand::xpending_oldest(key, b"-", 1), None);
+            let next = ReadCommand::xrange_next(key, StreamId::ZERO);
+            about(
+                "xrange",
+                next,
+                Some("lags in seconds, and exact ones where the server does not know (it reads payload)"),
+            );
             if config.consumers.enabled {
                 about("xinfo|consumers", ReadCommand::xinfo_consumers(key, b"-", 1), None);
             }

@@ -45,7 +45,7 @@ pub(super) async fn examine(patient: &Patient<'_>, chart: &mut Chart) -> Result<
             suspects += usize::from(look_into(patient, group, chart).await?);
         }
         chart.about(server.as_str());
-        let what = format!("{} streams, {all} groups, {suspects} of them with findings", streams.len());
+        let what = format!("looked at; streams: {}, groups: {all}, with findings: {suspects}", streams.len());
         chart.ok("streams", what);
     }
     Ok(())
@@ -102,13 +102,11 @@ async fn look_into(patient: &Patient<'_>, group: &Group, chart: &mut Chart) -> R
     let mut suspect = false;
     if info.consumers == 0 {
         suspect = true;
-        let waiting = match (info.lag, info.pending) {
-            (Some(0), 0) => "nothing waits".to_owned(),
-            (Some(lag), pending) => format!("{lag} entries wait, {pending} are pending"),
-            (None, pending) => format!("an unknown number of entries waits, {pending} are pending"),
-        };
+        let waiting = info.lag.map_or("nobody knows how many".to_owned(), |lag| lag.to_string());
         let todo = format!("start a consumer, or XGROUP DESTROY {} {}", show(stream), show(&info.name));
-        chart.warn("consumers", format!("the group has no consumer: {waiting}"), todo);
+        let what =
+            format!("the group has no consumer; entries waiting: {waiting}, pending: {}", info.pending);
+        chart.warn("consumers", what, todo);
     } else if info.consumers > CONSUMERS {
         suspect = true;
         let what =

@@ -171,7 +171,7 @@ fn the_printed_rule_grants_exactly_the_right_that_is_missing_on_every_server() {
         let connection = "+client|setname +client|setinfo +client|no-touch";
         let connection = if server.version() >= (7, 2) { connection } else { "+client|setname" };
         let all = format!(
-            "+ping +info {connection} +config|get +xlen +xinfo|stream +xinfo|groups +xinfo|consumers +xpending +scan {reads}"
+            "+ping +info {connection} +config|get +xlen +xinfo|stream +xinfo|groups +xinfo|consumers +xpending +xrange +scan {reads}"
         );
         for lacking in ["+xinfo|groups", "+info", "+scan", "+xpending", reads] {
             let redis = server.start();
@@ -264,6 +264,12 @@ fn a_dead_exporters_peer_fails_and_what_is_not_in_a_pipeline_is_left_alone() {
     assert!(found.one("fail", "reach").0.contains("refused"), "{found:?}");
     assert!(found.one("fail", "tls").1.contains("insecure: true"), "{found:?}");
     assert_eq!(found.one("ok", "reach").0, "connected");
+
+    let letters =
+        yaml.replace("otlp_grpc/tls: {", "otlp_grpc/tls: {dead_letter: {exporter: otlp_http/unused}, ");
+    let found = Visit::json(&letters, &["--timeout", "5s"]);
+    found.fails(&["reach", "tls", "reach"]);
+    assert_eq!(found.0[3]["component"], "otlp_http/unused", "dead letters go there: {found:#?}");
 }
 
 #[test]
@@ -311,11 +317,11 @@ fn groups_without_consumers_leaked_consumers_and_forgotten_entries_are_found() {
     let (what, todo) = fresh.one("warn", "consumers");
     assert_eq!(
         (what, todo.contains("XGROUP DESTROY orders:eu idle")),
-        ("the group has no consumer: 5 entries wait, 0 are pending", true)
+        ("the group has no consumer; entries waiting: 5, pending: 0", true)
     );
     assert!(fresh.all("warn", "pending").is_empty(), "{fresh:?}");
     assert!(fresh.one("warn", "memory").0.contains("allkeys-lru"), "{fresh:?}");
-    assert!(fresh.one("ok", "streams").0.starts_with("1 streams, 2 groups, 1 "), "{fresh:?}");
+    assert!(fresh.one("ok", "streams").0.ends_with("streams: 1, groups: 2, with findings: 1"), "{fresh:?}");
 
     let old = Visit::json(&yaml, &["--leaked-after", "0s", "--forgotten-after", "0s"]);
     let about = format!("{} orders:eu busy", redis.addr());
@@ -349,7 +355,8 @@ fn every_server_of_a_cluster_and_of_a_sentinel_set_is_examined() {
     );
     let streams: Vec<_> =
         found.all("ok", "streams").iter().map(|one| one["what"].as_str().unwrap()).collect();
-    let count: u32 = streams.iter().map(|what| what[..1].parse::<u32>().unwrap()).sum();
+    let count: u32 =
+        streams.iter().map(|what| what.split("streams: ").nth(1).unwrap()[..1].parse::<u32>().unwrap()).sum();
     assert_eq!((streams.len(), count), (3, 2), "at the primaries, each once: {streams:?}");
     let rule = found.all("note", "rights")[0]["do"].as_str().unwrap().to_owned();
     assert!(rule.contains("+cluster|myid +cluster|shards"), "{rule}");
