@@ -30,11 +30,13 @@ impl From<f64> for Number {
 /// A resource's attributes.
 pub(crate) type Resource = Vec<(&'static str, String)>;
 
-/// Number of the metric in the table, and the values of its attributes.
-type Key = (usize, Box<[Box<str>]>);
+/// Series by the values of their attributes. Many metrics are about the same thing: its name is kept once.
+type All = HashMap<Box<[Box<str>]>, Vec<Series>>;
 
 /// What is known of a series.
 struct Series {
+    /// Number of the metric in the table.
+    metric: u32,
     value: Number,
     /// What a counter counts from.
     start: u64,
@@ -48,9 +50,9 @@ pub(crate) struct Recorder {
     metrics: Vec<&'static Metric>,
     enabled: Vec<bool>,
     resource: Resource,
-    series: HashMap<Key, Series>,
+    series: All,
     /// The resource that this round has left, with the series that lived there.
-    left: Option<(Resource, HashMap<Key, Series>)>,
+    left: Option<(Resource, All)>,
     round: u64,
     /// Time of this round and of the last one that was not missed, in nanoseconds since 1970.
     now: u64,
@@ -100,8 +102,11 @@ impl Recorder {
         let first = self.process_start == 0;
         self.process_start = if first { start } else { start.max(self.before + 1) };
         self.stats_start = self.process_start;
-        for ((metric, _), series) in &mut self.series {
-            if matches!(self.metrics[*metric].kind, Kind::Counter(Since::Process | Since::Stats)) {
+        for series in self.series.values_mut().flatten() {
+            if matches!(
+                self.metrics[series.metric as usize].kind,
+                Kind::Counter(Since::Process | Since::Stats)
+            ) {
                 series.value = Number::Int(0); // nothing is less: the fall is told by the restart already
             }
         }
@@ -118,10 +123,15 @@ impl Recorder {
             return;
         }
         let value = value.into();
-        let key: Key = (metric, values.iter().map(|text| (*text).into()).collect());
+        let key: Box<[Box<str>]> = values.iter().map(|text| (*text).into()).collect();
         let kind = self.metrics[metric].kind;
         let (round, now, before) = (self.round, self.now, self.before);
-        let series = self.series.entry(key).or_insert(Series { value, start: now, round, recorded: true });
+        let all = self.series.entry(key).or_default();
+        let at = all.iter().position(|series| series.metric as usize == metric).unwrap_or_else(|| {
+            all.push(Series { metric: metric as u32, value, start: now, round, recorded: true });
+            all.len() - 1
+        });
+        let series = &mut all[at];
         if value < series.value {
             match kind {
                 Kind::Counter(Since::Stats) => self.stats_fell = true,
@@ -147,9 +157,11 @@ impl Recorder {
 
     /// Leaves the series for which `which` says so without a point, but alive.
     pub(crate) fn keep(&mut self, which: impl Fn(&Metric, &[Box<str>]) -> bool) {
-        for ((metric, values), series) in &mut self.series {
-            if series.round != self.round && which(self.metrics[*metric], values) {
-                (series.round, series.recorded) = (self.round, false);
+        for (values, all) in &mut self.series {
+            for series in all {
+                if series.round != self.round && which(self.metrics[series.metric as usize], values) {
+                    (series.round, series.recorded) = (self.round, false);
+                }
             }
         }
     }
@@ -169,22 +181,19 @@ impl Recorder {
         }
         let items = request.items();
         let round = self.round;
-        self.series.retain(|_, series| series.round == round);
+        self.series.retain(|_, all| {
+            all.retain(|series| series.round == round);
+            !all.is_empty()
+        });
         (items > 0).then(|| (request.finish(), items))
     }
 
     /// The points of one resource.
-    fn write(
-        &self,
-        request: &mut MetricsBuilder,
-        resource: &Resource,
-        series: &HashMap<Key, Series>,
-        scope: &str,
-    ) {
-        let mut of_metric: Vec<Vec<(&Key, &Series)>> = vec![Vec::new(); self.metrics.len()];
-        for (key, series) in series {
-            if series.recorded || series.round != self.round {
-                of_metric[key.0].push((key, series));
+    fn write(&self, request: &mut MetricsBuilder, resource: &Resource, series: &All, scope: &str) {
+        let mut of_metric = vec![Vec::<(&[Box<str>], &Series)>::new(); self.metrics.len()];
+        for (values, all) in series {
+            for series in all.iter().filter(|series| series.recorded || series.round != self.round) {
+                of_metric[series.metric as usize].push((values, series));
             }
         }
         if of_metric.iter().all(Vec::is_empty) {
@@ -196,14 +205,14 @@ impl Recorder {
             if points.is_empty() {
                 continue;
             }
-            points.sort_unstable_by_key(|(key, _)| *key);
+            points.sort_unstable_by_key(|(values, _)| *values);
             let Metric { name, unit, about, kind, .. } = metric;
             let mut open = match kind {
                 Kind::Gauge => scope.gauge(name, unit, about),
                 Kind::UpDown => scope.sum(name, unit, about, Temporality::Cumulative, false),
                 Kind::Counter(_) => scope.sum(name, unit, about, Temporality::Cumulative, true),
             };
-            for ((_, values), series) in points {
+            for (values, series) in points {
                 let mut point = open.point(self.now);
                 for (key, value) in metric.attributes.iter().zip(values) {
                     point.attribute(key, &**value);

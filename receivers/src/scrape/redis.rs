@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -315,7 +315,7 @@ impl Patience {
 /// The requests of several nodes in a row, which is one request again.
 #[derive(Default)]
 pub(crate) struct Joined {
-    bytes: BytesMut,
+    requests: Vec<Bytes>,
     items: usize,
 }
 
@@ -323,14 +323,19 @@ impl Joined {
     /// Adds one.
     pub(crate) fn add(&mut self, request: Option<(Bytes, usize)>) {
         if let Some((bytes, items)) = request {
-            self.bytes.extend_from_slice(&bytes);
+            self.requests.push(bytes);
             self.items += items;
         }
     }
 
     /// All of them; `None` when there is no point.
-    pub(crate) fn finish(self) -> Option<(Bytes, usize)> {
-        (self.items > 0).then(|| (self.bytes.freeze(), self.items))
+    pub(crate) fn finish(mut self) -> Option<(Bytes, usize)> {
+        let bytes = match self.requests.len() {
+            // One node's request is not copied: it may be many megabytes.
+            1 => self.requests.remove(0),
+            _ => self.requests.concat().into(),
+        };
+        (self.items > 0).then_some((bytes, self.items))
     }
 }
 
