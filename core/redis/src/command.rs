@@ -4,6 +4,10 @@ mod examine;
 
 use redis::Cmd;
 
+mod detail;
+
+pub use detail::SAFE_SETTINGS;
+
 use crate::id::StreamId;
 
 pub use examine::Setting;

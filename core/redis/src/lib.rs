@@ -11,6 +11,7 @@
 //! This crate knows nothing of metrics or pipelines.
 
 mod capped;
+mod client;
 mod command;
 mod connect;
 mod endpoint;
@@ -18,20 +19,23 @@ mod error;
 mod governor;
 mod id;
 mod info;
+mod latency;
 mod monitor;
 mod reply;
 mod stream;
 mod topology;
 
-pub use command::{Priority, ReadCommand, Setting};
+pub use client::ClientLine;
+pub use command::{Priority, ReadCommand, SAFE_SETTINGS, Setting};
 pub use connect::Identity;
 pub use endpoint::{Address, EndpointKeys, Target, Transport};
 pub use error::{CommandError, Fault, Unreachable};
 pub use governor::{Budget, Usage};
 pub use id::StreamId;
 pub use info::{Field, Info};
+pub use latency::{CommandHistogram, LatencyEvent, command_histograms, latency_events};
 pub use monitor::{CallResult, Monitor};
 pub use redis::Value;
-pub use reply::{keys, scan_page, text};
+pub use reply::{keys, number, pairs, scan_page, text};
 pub use stream::{ConsumerInfo, GroupInfo, PendingEntry, StreamInfo, entry_ids};
 pub use topology::{Connect, Deployment, Node, Role, SentinelOptions, View, slot};

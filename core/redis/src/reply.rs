@@ -49,6 +49,33 @@ pub(crate) fn get<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
     }
 }
 
+/// Any whole or decimal number: an integer, a double, or a text that is one. Nil is none.
+pub fn number(value: &Value) -> Option<f64> {
+    let number = match value {
+        Value::Int(number) => *number as f64,
+        Value::Double(number) => *number,
+        Value::Boolean(is) => f64::from(u8::from(*is)),
+        Value::Attribute { data, .. } => return self::number(data),
+        _ => std::str::from_utf8(bytes(value)?).ok()?.trim().parse().ok()?,
+    };
+    number.is_finite().then_some(number)
+}
+
+/// The keys and values of a RESP3 map or a flat array.
+pub(crate) fn entries(value: &Value) -> Vec<(&Value, &Value)> {
+    match value {
+        Value::Map(pairs) => pairs.iter().map(|(key, value)| (key, value)).collect(),
+        Value::Attribute { data, .. } => entries(data),
+        _ => items(value).unwrap_or_default().chunks_exact(2).map(|pair| (&pair[0], &pair[1])).collect(),
+    }
+}
+
+/// The same as texts: an answer of CONFIG GET.
+pub fn pairs(value: &Value) -> Vec<(String, String)> {
+    let text = |value| Some(String::from_utf8_lossy(bytes(value)?).into_owned());
+    entries(value).into_iter().filter_map(|(key, value)| Some((text(key)?, text(value)?))).collect()
+}
+
 /// A page of SCAN: the next cursor (0 at the end) and the keys.
 pub fn scan_page(value: &Value) -> Option<(u64, Vec<Vec<u8>>)> {
     let [cursor, page] = items(value)? else { return None };

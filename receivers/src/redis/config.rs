@@ -61,6 +61,9 @@ pub struct RedisConfig {
     pub metrics: Toggles<RedisMetrics>,
     /// Switches of the resource's attributes.
     pub resource_attributes: ResourceAttributes,
+    /// The most series that one metric of one server may have. What is beyond goes into one whose attributes are all
+    /// `other`.
+    pub cardinality_limit: usize,
 }
 
 impl Default for RedisConfig {
@@ -81,6 +84,7 @@ impl Default for RedisConfig {
             timeout: Duration::ZERO,
             metrics: Toggles::default(),
             resource_attributes: ResourceAttributes::default(),
+            cardinality_limit: 1000,
         }
     }
 }
@@ -113,6 +117,9 @@ impl ComponentConfig for RedisConfig {
     fn problems(&self) -> Vec<(String, String)> {
         let mut problems = self.keys().problems();
         problems.extend(rhythm_problems(self.collection_interval));
+        if self.cardinality_limit == 0 {
+            problems.push(("cardinality_limit".to_owned(), "must be at least 1".to_owned()));
+        }
         problems
     }
 }

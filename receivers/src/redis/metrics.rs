@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use super::rows;
 use crate::scrape::table::{Kind, Metric, Since, Table};
 
 /// Where a metric's values come from.
@@ -15,10 +16,34 @@ pub(crate) enum Source {
     Double(&'static str),
     /// Numbers in INFO, each with the value of the attribute.
     Doubles(&'static [(&'static str, &'static str)]),
+    /// A number in INFO, times a factor: what it takes to make it the unit.
+    Scaled(&'static str, f64),
+    /// Numbers in INFO, each with the value of the attribute and times the factor.
+    Several(&'static [(&'static str, &'static str)], f64),
+    /// Whether a text in INFO is the given one: 1 or 0.
+    Is(&'static str, &'static str),
+    /// A text in INFO; attribute: the text.
+    Text(&'static str),
     /// A member of each `dbN` line; attribute: N.
     Database(&'static str),
     /// A member of each `cmdstat_` line; attribute: the command.
     Command(&'static str),
+    /// The same in milliseconds, as seconds.
+    CommandMs(&'static str),
+    /// A member of each line of a kind; attribute: whom the line is about.
+    Each(Line, &'static str),
+    /// How far each replica is behind; attribute: its address.
+    Behind,
+    /// How many seconds of writes, at the rate since the last round, the backlog holds.
+    BacklogTime,
+    /// `dbN_distrib_` lines whose name ends so, as a histogram; attributes: N and the type.
+    Sizes(&'static str),
+    /// Fields that no other row reads; attributes: section and field.
+    Unknown,
+    /// How many of them are over the cap.
+    Omitted,
+    /// What other commands tell; they are sent only for this.
+    Extra,
     /// `latency_percentiles_usec_` lines; attributes: the command and the percentile.
     Latency,
     /// `errorstat_` lines; attribute: the error's prefix.
@@ -43,8 +68,23 @@ pub(crate) enum Source {
     OwnRefused,
 }
 
+/// Lines of INFO that come once for each of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// `slaveN`; attribute: the replica's `ip:port`.
+    Replica,
+    /// `masterN` of a sentinel; attribute: the master's name.
+    Master,
+    /// `io_thread_N`; attribute: N.
+    IoThread,
+    /// `module`; attribute: its name.
+    Module,
+    /// `engine_N` of Valkey's scripting engines; attribute: its name.
+    Engine,
+}
+
 /// A metric and its source.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
     pub(crate) metric: Metric,
     pub(crate) source: Source,
@@ -67,18 +107,18 @@ impl Table for RedisMetrics {
     }
 }
 
-const ON: bool = true;
-const OFF: bool = false;
-const GAUGE: Kind = Kind::Gauge;
-const SUM: Kind = Kind::UpDown;
+pub(super) const ON: bool = true;
+pub(super) const OFF: bool = false;
+pub(super) const GAUGE: Kind = Kind::Gauge;
+pub(super) const SUM: Kind = Kind::UpDown;
 /// Counters that CONFIG RESETSTAT sets back.
-const STATS: Kind = Kind::Counter(Since::Stats);
+pub(super) const STATS: Kind = Kind::Counter(Since::Stats);
 /// Counters of this process about the server.
 const OWN: Kind = Kind::Counter(Since::Series);
 /// Counters that only a restart sets back.
-const PROCESS: Kind = Kind::Counter(Since::Process);
+pub(super) const PROCESS: Kind = Kind::Counter(Since::Process);
 
-const fn row(
+pub(super) const fn row(
     name: &'static str,
     kind: Kind,
     unit: &'static str,
@@ -102,9 +142,12 @@ const CPU: &[(&str, &str)] = &[
     ("used_cpu_user_main_thread", "user_main_thread"),
 ];
 
-/// All metrics. Names, units and kinds are the Collector's, but for `redis.up`, `redis.errors` and `redis.collector.*`, which it lacks.
+/// All metrics.
+pub(crate) static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| [COLLECTORS, rows::ROWS].concat());
+
+/// Names, units and kinds are the Collector's, but for `redis.up`, `redis.errors` and `redis.collector.*`, which it lacks.
 #[rustfmt::skip]
-pub(crate) static ROWS: &[Row] = &[
+static COLLECTORS: &[Row] = &[
     row("redis.up", GAUGE, "", ON, &[], Up, "1 when the server answered INFO this round, else 0"),
     row("redis.uptime", PROCESS, "s", ON, &[], Int("uptime_in_seconds"), "Seconds since the server started"),
     row("redis.cpu.time", PROCESS, "s", ON, &["state"], Doubles(CPU), "Processor time that the server has used"),
@@ -171,6 +214,13 @@ pub(crate) static ROWS: &[Row] = &[
     row("redis.cluster.stats_messages_received", PROCESS, "{message}", OFF, &[], Cluster("cluster_stats_messages_received"), "Messages received over the cluster bus"),
     row("redis.cluster.links_buffer_limit_exceeded.count", PROCESS, "{count}", OFF, &[], Cluster("total_cluster_links_buffer_limit_exceeded"), "Cluster links that were closed because their buffer was full"),
 ];
+
+/// The number of a metric.
+pub(crate) fn index(name: &str) -> usize {
+    ROWS.iter()
+        .position(|row| row.metric.name == name)
+        .unwrap_or_else(|| unreachable!("{name} is in the table"))
+}
 
 /// Whether a metric stands in CLUSTER INFO.
 pub(crate) fn needs_cluster_info(source: Source) -> bool {

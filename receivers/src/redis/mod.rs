@@ -1,21 +1,27 @@
 //! Receiver `redis`: what the Redis or Valkey servers of a deployment tell about themselves, as metrics.
 //!
 //! - [`config`]: the section.
-//! - `metrics`: every metric, declared once.
+//! - `metrics`: every metric, declared once; `rows`: those that the Collector lacks.
 //! - `scrape`: one round over all nodes of the deployment.
 //! - `node`: one node's part of it, `INFO everything` and nothing else (CLUSTER INFO where its metrics are on).
-//! - `info`: from the answer to points.
+//! - `info`: from the answer to points; `unknown`: numbers that no metric names.
+//! - `detail`: what other commands tell, `clients` and `settings` among it, sent only for metrics that are on.
 //!
 //! A restart or CONFIG RESETSTAT moves the start time of the counters. A server that is down is `redis.up` 0; no other
 //! number is invented.
 
+mod clients;
 pub mod config;
+mod detail;
 mod info;
 mod metrics;
 mod node;
+mod rows;
 mod scrape;
+mod settings;
 #[cfg(test)]
 mod tests;
+mod unknown;
 
 use std::sync::Arc;
 

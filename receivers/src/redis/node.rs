@@ -6,6 +6,7 @@ use streamgauge_redis::{Identity, Info, ReadCommand, Role, text};
 use tokio::time::Instant;
 
 use super::config::RedisConfig;
+use super::detail::Detail;
 use super::info::{self, Own};
 use super::metrics::{ROWS, RedisMetrics, needs_cluster_info};
 use crate::scrape::recorder::{Number, Recorder};
@@ -24,6 +25,7 @@ pub(crate) struct NodeScrape {
     recorder: Recorder,
     wants_cluster: bool,
     patience: Patience,
+    detail: Detail,
     /// The process that answered last: its run id, its uptime in seconds.
     process: Option<(String, i64)>,
     /// What it said of itself, and what it does.
@@ -47,7 +49,8 @@ impl NodeScrape {
         NodeScrape {
             server,
             resource: config.resource_attributes.clone(),
-            recorder: Recorder::new(RedisMetrics::metrics(), enabled),
+            detail: Detail::new(config, &enabled),
+            recorder: Recorder::new(RedisMetrics::metrics(), enabled).limited(config.cardinality_limit),
             wants_cluster,
             patience: Patience::default(),
             process: None,
@@ -88,6 +91,7 @@ impl NodeScrape {
                     refused: self.server.node.monitor.refused(),
                 };
                 info::record(&info, cluster.as_ref(), &own, &mut self.recorder);
+                self.detail.round(&self.server, &info, (deadline, now), &mut self.recorder).await;
                 Seen { problem, is_suspect }
             }
             Ok(Err(error)) => self.down(now, format!("INFO is refused: {error}")),

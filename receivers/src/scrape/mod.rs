@@ -9,6 +9,7 @@
 mod cost;
 #[cfg(test)]
 mod deployments;
+pub(crate) mod histogram;
 pub(crate) mod poll;
 pub(crate) mod recorder;
 pub(crate) mod redis;

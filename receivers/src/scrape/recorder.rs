@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use streamgauge_pdata::build::{MetricsBuilder, NumberPoint};
+use streamgauge_pdata::build::MetricsBuilder;
 use streamgauge_pdata::view::Temporality;
 
+use super::histogram::Exponential;
 use super::table::{Kind, Metric, Since};
 
 /// A value.
@@ -27,17 +28,40 @@ impl From<f64> for Number {
     }
 }
 
+impl Number {
+    fn double(self) -> f64 {
+        match self {
+            Number::Int(value) => value as f64,
+            Number::Double(value) => value,
+        }
+    }
+}
+
 /// A resource's attributes.
 pub(crate) type Resource = Vec<(&'static str, String)>;
 
 /// Series by the values of their attributes. Many metrics are about the same thing: its name is kept once.
 type All = HashMap<Box<[Box<str>]>, Vec<Series>>;
 
+/// Writes a point's attributes.
+macro_rules! attributes {
+    ($point:ident, $metric:ident, $values:ident) => {
+        for (key, value) in $metric.attributes.iter().zip($values) {
+            $point.attribute(key, &**value);
+        }
+    };
+}
+
+/// What stands for all attributes of what is over the limit of series.
+const OTHER: &str = "other";
+
 /// What is known of a series.
 struct Series {
     /// Number of the metric in the table.
     metric: u32,
+    /// Of a histogram, how many values it has.
     value: Number,
+    histogram: Option<Box<Exponential>>,
     /// What a counter counts from.
     start: u64,
     /// The round that saw it last, and whether it got a point then.
@@ -62,12 +86,17 @@ pub(crate) struct Recorder {
     process_start: u64,
     stats_start: u64,
     stats_fell: bool,
+    /// The most series of one metric; and how many each has.
+    limit: usize,
+    counts: Vec<usize>,
 }
 
 impl Recorder {
     pub(crate) fn new(metrics: impl Iterator<Item = &'static Metric>, enabled: Vec<bool>) -> Self {
         Recorder {
             metrics: metrics.collect(),
+            limit: usize::MAX,
+            counts: vec![0; enabled.len()],
             enabled,
             resource: Resource::new(),
             series: HashMap::new(),
@@ -82,11 +111,18 @@ impl Recorder {
         }
     }
 
+    /// Lets no metric have more series than this. What comes beyond is one series more, all of whose attributes are
+    /// `other`: the sum of what can be summed (counters, numbers of things, bytes, histograms), of the rest the greatest.
+    pub(crate) fn limited(self, limit: usize) -> Self {
+        Recorder { limit, ..self }
+    }
+
     /// Begins a round. Another resource than in the last round makes every series another one: all that live end there.
     pub(crate) fn begin(&mut self, now: u64, resource: Resource) {
         if resource != self.resource {
             let old = std::mem::replace(&mut self.resource, resource);
             self.left = Some((old, std::mem::take(&mut self.series)));
+            self.counts.fill(0);
         }
         self.round += 1;
         self.now = now;
@@ -105,7 +141,7 @@ impl Recorder {
         for series in self.series.values_mut().flatten() {
             if matches!(
                 self.metrics[series.metric as usize].kind,
-                Kind::Counter(Since::Process | Since::Stats)
+                Kind::Counter(Since::Process | Since::Stats) | Kind::Histogram(Since::Process | Since::Stats)
             ) {
                 series.value = Number::Int(0); // nothing is less: the fall is told by the restart already
             }
@@ -119,27 +155,56 @@ impl Recorder {
 
     /// Adds a point.
     pub(crate) fn record(&mut self, metric: usize, values: &[&str], value: impl Into<Number>) {
-        if !self.enabled[metric] {
-            return;
+        if self.enabled[metric] {
+            self.put(metric, values, value.into(), None);
         }
-        let value = value.into();
-        let key: Box<[Box<str>]> = values.iter().map(|text| (*text).into()).collect();
+    }
+
+    /// Adds a histogram.
+    pub(crate) fn histogram(&mut self, metric: usize, values: &[&str], histogram: Exponential) {
+        if self.enabled[metric] {
+            self.put(metric, values, Number::from(histogram.count()), Some(Box::new(histogram)));
+        }
+    }
+
+    fn put(&mut self, metric: usize, values: &[&str], value: Number, histogram: Option<Box<Exponential>>) {
+        let (mut value, mut histogram) = (value, histogram);
+        let mut key: Box<[Box<str>]> = values.iter().map(|text| (*text).into()).collect();
+        let is_known = self.find(metric, &key).is_some();
+        if !is_known && self.counts[metric] >= self.limit {
+            key = values.iter().map(|_| OTHER.into()).collect();
+            if let Some(there) =
+                self.find(metric, &key).filter(|there| there.round == self.round && there.recorded)
+            {
+                value = joined(self.metrics[metric], there.value, value);
+                if let (Some(mine), Some(there)) = (&mut histogram, &there.histogram) {
+                    mine.merge(there);
+                }
+            }
+        } else if !is_known {
+            self.counts[metric] += 1;
+        }
         let kind = self.metrics[metric].kind;
         let (round, now, before) = (self.round, self.now, self.before);
         let all = self.series.entry(key).or_default();
         let at = all.iter().position(|series| series.metric as usize == metric).unwrap_or_else(|| {
-            all.push(Series { metric: metric as u32, value, start: now, round, recorded: true });
+            let metric = metric as u32;
+            all.push(Series { metric, value, histogram: None, start: now, round, recorded: true });
             all.len() - 1
         });
         let series = &mut all[at];
         if value < series.value {
             match kind {
-                Kind::Counter(Since::Stats) => self.stats_fell = true,
-                Kind::Counter(_) => series.start = before,
+                Kind::Counter(Since::Stats) | Kind::Histogram(Since::Stats) => self.stats_fell = true,
+                Kind::Counter(_) | Kind::Histogram(_) => series.start = before,
                 _ => {}
             }
         }
-        (series.value, series.round, series.recorded) = (value, round, true);
+        (series.value, series.histogram, series.round, series.recorded) = (value, histogram, round, true);
+    }
+
+    fn find(&self, metric: usize, values: &[Box<str>]) -> Option<&Series> {
+        self.series.get(values)?.iter().find(|series| series.metric as usize == metric)
     }
 
     /// Nothing could be asked in this round: all series stay alive, and a later reset may lie in this time too.
@@ -181,8 +246,17 @@ impl Recorder {
         }
         let items = request.items();
         let round = self.round;
-        self.series.retain(|_, all| {
-            all.retain(|series| series.round == round);
+        let counts = &mut self.counts;
+        self.series.retain(|values, all| {
+            let is_other = values.iter().all(|value| &**value == OTHER);
+            all.retain(|series| {
+                let lives = series.round == round;
+                if !lives && !is_other {
+                    let count = &mut counts[series.metric as usize];
+                    *count = count.saturating_sub(1);
+                }
+                lives
+            });
             !all.is_empty()
         });
         (items > 0).then(|| (request.finish(), items))
@@ -211,17 +285,35 @@ impl Recorder {
                 Kind::Gauge => scope.gauge(name, unit, about),
                 Kind::UpDown => scope.sum(name, unit, about, Temporality::Cumulative, false),
                 Kind::Counter(_) => scope.sum(name, unit, about, Temporality::Cumulative, true),
+                Kind::Histogram(_) | Kind::Snapshot => {
+                    let mut open = scope.exponential_histogram(name, unit, about, Temporality::Cumulative);
+                    for (values, series) in points {
+                        let mut point = open.point(self.now);
+                        attributes!(point, metric, values);
+                        if series.round != self.round {
+                            point.no_recorded_value();
+                            continue;
+                        }
+                        if let Some(start) = self.start(metric.kind, series) {
+                            point.start(start);
+                        }
+                        if let Some(histogram) = &series.histogram {
+                            histogram.write(&mut point);
+                        }
+                    }
+                    continue;
+                }
             };
             for (values, series) in points {
                 let mut point = open.point(self.now);
-                for (key, value) in metric.attributes.iter().zip(values) {
-                    point.attribute(key, &**value);
-                }
+                attributes!(point, metric, values);
                 if series.round != self.round {
                     point.no_recorded_value();
                     continue;
                 }
-                self.start(metric.kind, series, &mut point);
+                if let Some(start) = self.start(metric.kind, series) {
+                    point.start(start);
+                }
                 match series.value {
                     Number::Int(value) => point.int(value),
                     Number::Double(value) => point.double(value),
@@ -230,15 +322,33 @@ impl Recorder {
         }
     }
 
-    fn start(&self, kind: Kind, series: &Series, point: &mut NumberPoint<'_>) {
+    /// What a point counts from, where it counts.
+    fn start(&self, kind: Kind, series: &Series) -> Option<u64> {
         let start = match kind {
-            Kind::Gauge => return,
-            Kind::Counter(Since::Stats) => self.stats_start,
-            Kind::UpDown | Kind::Counter(Since::Process) => self.process_start,
-            Kind::Counter(Since::Series) => series.start,
+            Kind::Gauge => return None,
+            Kind::Snapshot => self.now,
+            Kind::Counter(Since::Stats) | Kind::Histogram(Since::Stats) => self.stats_start,
+            Kind::UpDown | Kind::Counter(Since::Process) | Kind::Histogram(Since::Process) => {
+                self.process_start
+            }
+            Kind::Counter(Since::Series) | Kind::Histogram(Since::Series) => series.start,
         };
-        if start != 0 {
-            point.start(start.min(self.now));
+        (start != 0).then(|| start.min(self.now))
+    }
+}
+
+/// Two values of one metric as one.
+fn joined(metric: &Metric, a: Number, b: Number) -> Number {
+    let adds = metric.kind != Kind::Gauge || metric.unit == "By" || metric.unit.starts_with('{');
+    match (a, b) {
+        (Number::Int(a), Number::Int(b)) if adds => Number::Int(a.saturating_add(b)),
+        (a, b) if adds => Number::Double(a.double() + b.double()),
+        (a, b) => {
+            if a.double() < b.double() {
+                b
+            } else {
+                a
+            }
         }
     }
 }

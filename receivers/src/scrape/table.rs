@@ -17,6 +17,10 @@ pub(crate) enum Kind {
     UpDown,
     /// A sum that only grows, since the given event.
     Counter(Since),
+    /// A histogram that only grows, since the given event.
+    Histogram(Since),
+    /// A histogram of the moment: each round's stands for itself, so each starts at its own round.
+    Snapshot,
 }
 
 /// What a counter counts from.
@@ -149,6 +153,8 @@ pub(crate) fn markdown<T: Table>() -> String {
             Kind::Gauge => "gauge",
             Kind::UpDown => "sum",
             Kind::Counter(_) => "counter",
+            Kind::Histogram(_) => "histogram",
+            Kind::Snapshot => "histogram of now",
         };
         let attributes: Vec<_> = metric.attributes.iter().map(|a| format!("`{a}`")).collect();
         let (attributes, on) = (attributes.join(", "), if metric.enabled { "on" } else { "off" });

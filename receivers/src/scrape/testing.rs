@@ -7,7 +7,9 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
-use opentelemetry_proto::tonic::metrics::v1::{NumberDataPoint, number_data_point};
+use opentelemetry_proto::tonic::metrics::v1::{
+    ExponentialHistogramDataPoint, NumberDataPoint, number_data_point,
+};
 use prost::Message as _;
 use streamgauge_component::testkit::Sink;
 use streamgauge_component::{Create, Host, Kind, Receiver, ReceiverFactory, Signal};
@@ -19,7 +21,7 @@ use tokio::time::Instant;
 pub(crate) struct Point {
     pub(crate) name: String,
     pub(crate) unit: String,
-    /// `gauge`, `sum` or `counter`.
+    /// `gauge`, `sum`, `counter` or `histogram`, whose value is how many values it has.
     pub(crate) kind: &'static str,
     pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) resource: BTreeMap<String, String>,
@@ -48,6 +50,10 @@ pub(crate) fn points(bytes: &[u8]) -> Vec<Point> {
                     assert_eq!(sum.aggregation_temporality, 2, "{} is cumulative", metric.name);
                     (if sum.is_monotonic { "counter" } else { "sum" }, sum.data_points)
                 }
+                Data::ExponentialHistogram(histogram) => {
+                    assert_eq!(histogram.aggregation_temporality, 2, "{} is cumulative", metric.name);
+                    ("histogram", histogram.data_points.iter().map(counted).collect())
+                }
                 other => panic!("{other:?}"),
             };
             points.extend(numbers.iter().map(|number| Point {
@@ -63,6 +69,21 @@ pub(crate) fn points(bytes: &[u8]) -> Vec<Point> {
         }
     }
     points
+}
+
+/// A histogram as the number of its values.
+fn counted(point: &ExponentialHistogramDataPoint) -> NumberDataPoint {
+    let buckets = point.positive.iter().flat_map(|buckets| &buckets.bucket_counts).sum::<u64>();
+    assert_eq!((buckets + point.zero_count, point.scale), (point.count, 0), "every value is in a bucket");
+    let has_value = point.flags == 0;
+    NumberDataPoint {
+        attributes: point.attributes.clone(),
+        start_time_unix_nano: point.start_time_unix_nano,
+        time_unix_nano: point.time_unix_nano,
+        flags: point.flags,
+        value: has_value.then_some(number_data_point::Value::AsInt(point.count as i64)),
+        exemplars: Vec::new(),
+    }
 }
 
 fn value(point: &NumberDataPoint) -> Option<f64> {

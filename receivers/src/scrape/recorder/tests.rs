@@ -181,3 +181,24 @@ fn a_counter_that_a_restart_takes_away_ends() {
     });
     assert_eq!(after, ["stats{a}=1 since 150", "stats{b}=- since 0"]);
 }
+
+#[test]
+fn series_beyond_the_limit_are_one_and_those_that_were_first_stay() {
+    let mut recorder = recorder().limited(2);
+    let fill = |r: &mut Recorder| {
+        for (key, value) in [("d", 8), ("a", 1), ("b", 2), ("c", 4)] {
+            r.record(OWN, &[key], Number::Int(value));
+            r.record(GAUGE, &[key], Number::Int(value));
+        }
+    };
+    let first = round(&mut recorder, 100, fill);
+    let gauges = ["gauge{a}=1 since 0", "gauge{d}=8 since 0", "gauge{other}=4 since 0"];
+    assert_eq!(first[..3], gauges, "of what cannot be added up, the greatest");
+    assert_eq!(first[3..], ["own{a}=1 since 100", "own{d}=8 since 100", "own{other}=6 since 100"]);
+    let without = |r: &mut Recorder| r.record(OWN, &["c"], Number::Int(9));
+    let second = round(&mut recorder, 200, without);
+    assert!(second.contains(&"own{other}=9 since 100".to_owned()), "{second:?}");
+    assert!(second.contains(&"own{a}=- since 0".to_owned()), "{second:?}");
+    let third = round(&mut recorder, 300, |r| r.record(OWN, &["e"], Number::Int(1)));
+    assert!(third.contains(&"own{e}=1 since 300".to_owned()), "there is room again: {third:?}");
+}

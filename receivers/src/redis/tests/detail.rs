@@ -1,0 +1,242 @@
+//! What the Collector's receiver lacks, on every server that is here.
+
+use streamgauge_harness::{Redis, Server};
+use streamgauge_redis::Info;
+
+use super::super::metrics::{ROWS, Source};
+use super::super::unknown;
+use super::{all_on, running};
+use crate::scrape::testing::{Point, Running, named, value_of};
+
+/// What only `redis.info.field` tells, of Redis 8 and Valkey.
+const GENERIC: [&str; 10] = [
+    "mem_replicas_repl_buffer",
+    "clients_hz",
+    "engines_count",
+    "engines_total_used_memory",
+    "engines_total_memory_overhead",
+    "mem_clients_normal_shared",
+    "mem_clients_normal_unshared",
+    "mem_cluster_slot_migration_input_buffer_peak",
+    "backup_in_progress",
+    "avg_pipeline_length",
+];
+
+async fn alone(server: &Redis, more: &str) -> Running {
+    running(&server.url(), &format!("topology: single\n{more}")).await
+}
+
+fn on(names: &[&str]) -> String {
+    let toggles: String = names.iter().map(|name| format!("  {name}: {{enabled: true}}\n")).collect();
+    format!("metrics:\n{toggles}")
+}
+
+fn with<'a>(points: &'a [Point], name: &str, key: &str, value: &str) -> Option<&'a Point> {
+    named(points, name).into_iter().find(|point| point.attribute(key) == value)
+}
+
+#[tokio::test]
+async fn every_number_that_a_server_tells_has_its_metric_and_none_is_invented() {
+    for server in Server::matrix() {
+        let name = server.name;
+        let server = server.builder().config("appendonly yes").start();
+        server.run::<()>("SET k v EX 1000");
+        let receiver = alone(&server, &all_on()).await;
+        let points = receiver.until(|points| value_of(points, "redis.up") == Some(1.0)).await;
+        receiver.stop().await;
+        let text = server.cli(&["info", "everything"]);
+        let info = Info::parse(&text);
+        let mut seen = 0;
+        for row in ROWS.iter() {
+            let there = match row.source {
+                Source::Int(field) => info.int(field).is_some(),
+                Source::Double(field) | Source::Scaled(field, _) => info.double(field).is_some(),
+                Source::Is(field, _) => info.text(field).is_some(),
+                Source::Several(fields, _) => fields.iter().any(|(field, _)| info.double(field).is_some()),
+                _ => continue,
+            };
+            let points = named(&points, row.metric.name);
+            assert_eq!(!points.is_empty(), there, "{} on {name}", row.metric.name);
+            seen += points.len();
+        }
+        assert!(seen > 100, "{seen} on {name}");
+        let new: Vec<_> =
+            unknown::fields(&info).map(|(_, f, _)| f).filter(|f| !GENERIC.contains(&f.as_str())).collect();
+        assert!(new.is_empty(), "{name} tells what no metric has: {new:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_link_to_a_replica_is_seen_from_both_ends() {
+    for server in Server::matrix() {
+        let name = server.name;
+        let (primary, replica) = (server.start(), server.start());
+        let seen = alone(&primary, "").await;
+        replica.cli(&["replicaof", "127.0.0.1", &primary.port().to_string()]);
+        let address = format!("127.0.0.1:{}", replica.port());
+        let points = seen
+            .until(|points| {
+                with(points, "redis.replication.replica.lag_time", "replica", &address).is_some()
+                    && value_of(points, "redis.replication.replica.lag") == Some(0.0)
+            })
+            .await;
+        assert!(value_of(&points, "redis.replication.sync.full") >= Some(1.0), "{name}");
+        primary.run::<()>("SET k v");
+        let points = seen.until(|points| value_of(points, "redis.replication.backlog.time").is_some()).await;
+        assert!(value_of(&points, "redis.replication.backlog.time") > Some(0.0), "{name}");
+        seen.stop().await;
+
+        let seen = alone(&replica, "").await;
+        seen.until(|points| value_of(points, "redis.replication.link.up") == Some(1.0)).await;
+        drop(primary);
+        let points = seen.until(|points| value_of(points, "redis.replication.link.up") == Some(0.0)).await;
+        assert!(value_of(&points, "redis.replication.link.down_time") >= Some(0.0), "{name}");
+        seen.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_commands_histogram_has_all_its_calls_in_buckets_where_the_server_keeps_them() {
+    for server in Server::matrix() {
+        let (name, version) = (server.name, server.version());
+        let server = server.start();
+        for _ in 0..20 {
+            server.run::<()>("SET k v");
+        }
+        let receiver = alone(&server, &on(&["redis.cmd.duration", "redis.cmd.calls"])).await;
+        let points = receiver.next().await;
+        receiver.stop().await;
+        let histogram = with(&points, "redis.cmd.duration", "cmd", "set");
+        if version < (7, 0) {
+            assert!(histogram.is_none(), "{name}");
+            continue;
+        }
+        let histogram = histogram.unwrap_or_else(|| panic!("{name}: {points:?}"));
+        assert_eq!((histogram.value, histogram.unit.as_str()), (Some(20.0), "ns"), "{name}");
+        assert_eq!(with(&points, "redis.cmd.calls", "cmd", "set").unwrap().value, Some(20.0));
+        assert!(histogram.start > 0, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_spike_is_told_with_its_length_and_time() {
+    for server in Server::matrix() {
+        let name = server.name;
+        let server = server.builder().config("latency-monitor-threshold 5").start();
+        server.run::<()>("DEBUG SLEEP 0.02");
+        let names = ["redis.latency.event.last", "redis.latency.event.max", "redis.latency.event.time"];
+        let receiver = alone(&server, &on(&names)).await;
+        let points = receiver.until(|points| !named(points, names[2]).is_empty()).await;
+        receiver.stop().await;
+        for name in &names[..2] {
+            let seconds = with(&points, name, "event", "command").unwrap().value.unwrap();
+            assert!((0.02..1.0).contains(&seconds), "{seconds} {name}");
+        }
+        assert!(with(&points, names[2], "event", "command").unwrap().value > Some(1.6e9), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn sizes_of_keys_are_histograms_of_the_moment_where_the_server_keeps_them() {
+    let Some(server) = Server::find("redis-8") else { return };
+    let server = server.start();
+    server.run::<()>("RPUSH l a b c");
+    server.run::<()>("RPUSH l2 a");
+    server.run::<()>("SET s 0123456789");
+    let receiver = alone(&server, &on(&["redis.db.key.size", "redis.db.key.items"])).await;
+    let points = receiver.next().await;
+    let lists = with(&points, "redis.db.key.items", "type", "lists").unwrap();
+    assert_eq!((lists.value, lists.attribute("db"), lists.start), (Some(2.0), "0", lists.time));
+    assert_eq!(with(&points, "redis.db.key.size", "type", "strings").unwrap().value, Some(1.0));
+    server.run::<()>("DEL l");
+    receiver
+        .until(|points| with(points, "redis.db.key.items", "type", "lists").unwrap().value == Some(1.0))
+        .await;
+    receiver.stop().await;
+}
+
+#[tokio::test]
+async fn clients_are_added_up_by_user_name_and_library_and_none_is_missed_or_kept() {
+    for server in Server::matrix() {
+        let name = server.name;
+        let server = server.start();
+        let mut web: Vec<_> = (0..250).map(|_| named_client(&server, "web")).collect();
+        let job = named_client(&server, "job");
+        let metrics = [
+            "redis.client.count",
+            "redis.client.idle_time",
+            "redis.client.age",
+            "redis.client.memory",
+            "redis.client.observed",
+        ];
+        let receiver = alone(&server, &on(&metrics)).await;
+        let counted = |name: &'static str, count: f64| {
+            move |points: &[Point]| {
+                with(points, "redis.client.count", "name", name).and_then(|point| point.value) == Some(count)
+            }
+        };
+        let points = receiver.until(counted("web", 250.0)).await;
+        let point = |metric| with(&points, metric, "name", "web").unwrap();
+        assert_eq!(point("redis.client.count").attribute("user"), "default", "{name}");
+        assert_eq!(
+            (point("redis.client.idle_time").value, point("redis.client.age").value),
+            (Some(250.0), Some(250.0))
+        );
+        assert!(point("redis.client.memory").value > Some(250.0 * 1000.0), "{name}");
+        receiver.until(counted("job", 1.0)).await;
+        receiver.until(|points| value_of(points, "redis.client.observed") == Some(252.0)).await;
+        drop(job);
+        web.truncate(30);
+        receiver.until(counted("web", 30.0)).await;
+        receiver.until(|points| with(points, "redis.client.count", "name", "job").is_none()).await;
+        web.extend((0..10).map(|_| named_client(&server, "web")));
+        receiver.until(counted("web", 40.0)).await;
+        receiver.stop().await;
+    }
+}
+
+fn named_client(server: &Redis, name: &str) -> redis::Connection {
+    let mut connection = server.connection();
+    redis::cmd("CLIENT").arg("SETNAME").arg(name).exec(&mut connection).unwrap();
+    connection
+}
+
+#[tokio::test]
+async fn settings_are_told_without_those_that_hold_a_secret() {
+    for server in Server::matrix() {
+        let name = server.name;
+        let server = server.builder().config("maxmemory 123mb").config("masterauth hunter2").start();
+        let names = ["redis.config.value", "redis.config.text", "redis.config.client_output_buffer_limit"];
+        let receiver = alone(&server, &on(&names)).await;
+        let points = receiver.next().await;
+        receiver.stop().await;
+        let value = |setting| with(&points, "redis.config.value", "setting", setting).and_then(|p| p.value);
+        assert_eq!(
+            (value("maxmemory"), value("appendonly")),
+            (Some(123.0 * 1024.0 * 1024.0), Some(0.0)),
+            "{name}"
+        );
+        let policy = with(&points, "redis.config.text", "setting", "maxmemory-policy").unwrap();
+        assert_eq!(policy.attribute("value"), "noeviction");
+        let limit = named(&points, names[2])
+            .into_iter()
+            .find(|point| (point.attribute("class"), point.attribute("limit")) == ("replica", "hard"));
+        assert_eq!(limit.unwrap().value, Some(256.0 * 1024.0 * 1024.0), "{name}");
+        assert!(!format!("{points:?}").contains("hunter2"));
+    }
+}
+
+#[tokio::test]
+async fn databases_beyond_the_limit_are_one_other_that_adds_up() {
+    let server = Redis::start();
+    for db in 0..6 {
+        server.cli(&["-n", &db.to_string(), "set", "k", "v"]);
+    }
+    let receiver = alone(&server, "cardinality_limit: 4").await;
+    let points = receiver.next().await;
+    receiver.stop().await;
+    let keys = named(&points, "redis.db.keys");
+    assert_eq!(keys.len(), 5);
+    assert_eq!(keys.iter().filter_map(|point| point.value).sum::<f64>(), 6.0);
+    assert_eq!(with(&points, "redis.db.keys", "db", "other").unwrap().value, Some(2.0));
+}
