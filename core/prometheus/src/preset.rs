@@ -141,12 +141,6 @@ impl Preset {
         self.table.rows.iter().map(|row| row.from).chain(ratios)
     }
 
-    /// The metrics that the name is made of.
-    pub fn sources_of(&self, name: &str) -> impl Iterator<Item = &'static str> {
-        let rows = self.table.rows.iter().filter(move |row| self.name(row.to) == name);
-        rows.map(|row| row.from)
-    }
-
     /// The names that the preset gives.
     pub fn names(&self) -> impl Iterator<Item = String> {
         let to = self.table.rows.iter().map(|row| row.to).chain(self.table.ratios.iter().map(|r| r.to));
