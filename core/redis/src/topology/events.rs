@@ -29,6 +29,9 @@ const CHANNELS: [&str; 9] = [
 /// How long subscribing may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// A message may come before what it tells is true everywhere: so long after the last one the view is asked for once more.
+const SETTLES: Duration = Duration::from_secs(1);
+
 /// A subscription to one sentinel; it ends with the value.
 pub(super) struct Events {
     task: JoinHandle<()>,
@@ -47,13 +50,25 @@ impl Events {
     pub(super) fn of(sentinel: Arc<Monitor>, suspect: Arc<AtomicBool>) -> Events {
         let address = sentinel.target().address.clone();
         let task = tokio::spawn(async move {
-            if let Ok(Ok(events)) = timeout(PATIENCE, subscribe(&sentinel)).await {
-                let mut messages = events.into_on_message();
-                while messages.next().await.is_some() {
-                    suspect.store(true, Ordering::Relaxed);
-                }
+            let Ok(Ok(events)) = timeout(PATIENCE, subscribe(&sentinel)).await else { return };
+            let mut messages = events.into_on_message();
+            // Also at the start: what happened before was published to nobody.
+            let mut settled = false;
+            loop {
                 suspect.store(true, Ordering::Relaxed);
+                settled = match settled {
+                    true => match messages.next().await {
+                        Some(_) => false,
+                        None => break,
+                    },
+                    false => match timeout(SETTLES, messages.next()).await {
+                        Ok(Some(_)) => false,
+                        Ok(None) => break,
+                        Err(_) => true,
+                    },
+                };
             }
+            suspect.store(true, Ordering::Relaxed);
         });
         Events { task, address }
     }
