@@ -67,13 +67,16 @@ type Sample = (f64, f64);
 fn drain(run: &mut Run, load: &mut Helper) -> Vec<Sample> {
     let (start, before) = (Instant::now(), run.counts().records);
     let mut samples: Vec<Sample> = Vec::new();
+    // By the sample before: what has been acknowledged since then may still be on its way.
+    let mut acked = u64::MAX;
     loop {
         let sample = (start.elapsed().as_secs_f64(), run.counts().records);
         if sample.1 == before {
             samples.clear();
         }
         samples.push((sample.0, sample.1 as f64));
-        let drained = sample.1 >= load.ask::<LoadCounts>("counts").acked;
+        let drained = sample.1 >= acked;
+        acked = load.ask::<LoadCounts>("counts").acked;
         if samples.len() > 1 && (drained || start.elapsed() > PATIENCE) {
             return samples;
         }
