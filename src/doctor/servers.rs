@@ -1,9 +1,9 @@
 //! Which Redis servers a configuration names, and what is wanted of them.
 
-use streamgauge_config::{Component, Config, Diagnostics, Secret};
-use streamgauge_receivers::redis::RedisConfig;
+use streamgauge_config::{Component, Config, Diagnostics};
+use streamgauge_receivers::redis::{Keys, RedisConfig};
 use streamgauge_receivers::redis_stream_metrics::StreamConfig;
-use streamgauge_redis::{EndpointKeys, Monitor, SentinelOptions, Target};
+use streamgauge_redis::{Monitor, SentinelOptions, Target};
 use streamgauge_transport::TlsClient;
 
 use super::progress::Examination;
@@ -56,41 +56,26 @@ pub(super) fn examinations(config: &Config, limits: Limits) -> Result<Vec<Examin
 
 fn server(receiver: &Component) -> Result<Option<Server>, Diagnostics> {
     let section = &receiver.section;
-    let (target, tls, follow, sentinel, streams) = match receiver.type_name.as_str() {
-        "redis" => {
-            let config: RedisConfig = section.read()?;
-            let keys = EndpointKeys {
-                endpoint: &config.endpoint,
-                transport: config.transport.map(Into::into),
-                username: config.username.as_deref(),
-                password: config.password.as_ref().map(Secret::expose),
-                password_file: config.password_file.as_deref(),
-                tls: config.tls.as_ref().map(|tls| !tls.insecure),
-                db: None,
-            };
-            (Target::new(&keys), config.tls, config.topology.follows(), config.sentinel, None)
-        }
+    match receiver.type_name.as_str() {
+        "redis" => Ok(seen(receiver, &section.read::<RedisConfig>()?.keys())),
         "redis_stream_metrics" => {
             let config: StreamConfig = section.read()?;
-            let keys = EndpointKeys {
-                endpoint: &config.endpoint,
-                transport: config.transport.map(Into::into),
-                username: config.username.as_deref(),
-                password: config.password.as_ref().map(Secret::expose),
-                password_file: config.password_file.as_deref(),
-                tls: config.tls.as_ref().map(|tls| !tls.insecure),
-                db: config.db,
-            };
-            let (tls, follow, sentinel) =
-                (config.tls.clone(), config.topology.follows(), config.sentinel.clone());
-            (Target::new(&keys), tls, follow, sentinel, Some(config))
+            let server = seen(receiver, &config.keys());
+            Ok(server.map(|server| Server { streams: vec![(server.target.db, config)], ..server }))
         }
-        _ => return Ok(None),
-    };
-    // Loading has checked them already.
-    let Ok(target) = target else { return Ok(None) };
-    let streams = streams.map(|streams| (target.db, streams)).into_iter().collect();
-    let components = receiver.id.to_string();
-    let sentinel = sentinel.map(|sentinel| sentinel.options(&target)).unwrap_or_default();
-    Ok(Some(Server { target, tls: tls.unwrap_or_default(), components, streams, follow, sentinel }))
+        _ => Ok(None),
+    }
+}
+
+/// `None` where the keys name no server: loading has checked them already.
+fn seen(receiver: &Component, keys: &Keys<'_>) -> Option<Server> {
+    let target = keys.target().ok()?;
+    Some(Server {
+        tls: keys.tls(),
+        components: receiver.id.to_string(),
+        streams: Vec::new(),
+        follow: keys.follows(),
+        sentinel: keys.sentinel(&target),
+        target,
+    })
 }

@@ -145,18 +145,6 @@ impl Log {
     /// It is not there, or nobody knows. [`StorageError::Full`]: settle something first. [`StorageError::TooLarge`]: it
     /// never will be. All others may pass.
     pub async fn append(&self, payload: Vec<Bytes>) -> Result<RecordId, StorageError> {
-        self.push(payload, false).await
-    }
-
-    /// The same, but where the quota is used up it waits for room. Those who wait are served in order.
-    ///
-    /// # Errors
-    /// As [`Log::append`], without [`StorageError::Full`].
-    pub async fn append_when_room(&self, payload: Vec<Bytes>) -> Result<RecordId, StorageError> {
-        self.push(payload, true).await
-    }
-
-    async fn push(&self, payload: Vec<Bytes>, waits: bool) -> Result<RecordId, StorageError> {
         let len = payload.iter().map(|piece| piece.len() as u64).sum();
         let limit = self.shared.quota.saturating_sub(PAGE + 2 * FRAME as u64).min(LONGEST);
         if len > limit {
@@ -168,7 +156,7 @@ impl Log {
             if state.closing {
                 return Err(self.shared.closed());
             }
-            state.pending.push(Append { payload, len, waits, done });
+            state.pending.push(Append { payload, len, done });
         }
         self.shared.work.notify_one();
         durable.await.unwrap_or_else(|_| Err(self.shared.closed()))
@@ -202,11 +190,6 @@ impl Log {
     /// until there is room: it comes back by the segment.
     pub fn reader(&self) -> Reader {
         Reader::new(self.shared.clone(), 0)
-    }
-
-    /// Reads what comes after a record.
-    pub fn reader_after(&self, id: RecordId) -> Reader {
-        Reader::new(self.shared.clone(), id.seq + 1)
     }
 
     /// The log's numbers.

@@ -93,18 +93,9 @@ pub(crate) fn open(opening: Opening, claim: Claim) -> Result<Log, StorageError> 
     open.as_ref().map(active_is_whole).transpose()?;
     *shared.lock() = state;
     shared.head.send_replace(next);
-    let (blocked, next_file) = (Vec::new(), last_file + 1);
+    let next_file = last_file + 1;
     let preparer = Preparer::default();
-    let writer = Writer {
-        shared: shared.clone(),
-        journal,
-        active: open,
-        next,
-        next_file,
-        blocked,
-        tried: 0,
-        preparer,
-    };
+    let writer = Writer { shared: shared.clone(), journal, active: open, next, next_file, preparer };
     let spawned = std::thread::Builder::new().name("storage".to_owned()).spawn(move || {
         writer.run();
         drop(claim);

@@ -16,8 +16,6 @@ use crate::segment::{Segment, Slot};
 pub(crate) struct Append {
     pub(crate) payload: Vec<Bytes>,
     pub(crate) len: u64,
-    /// For room, when there is none.
-    pub(crate) waits: bool,
     pub(crate) done: oneshot::Sender<Result<RecordId, StorageError>>,
 }
 
@@ -52,8 +50,6 @@ pub(crate) struct State {
     pub(crate) preparing: bool,
     /// Somebody waits for it.
     pub(crate) hurry: bool,
-    /// How often a segment became free.
-    pub(crate) released: u64,
     pub(crate) ages: Ages,
     pub(crate) counts: Counts,
     /// Why the last append failed, until one succeeds.
@@ -103,7 +99,6 @@ impl State {
         }
         let Some(segment) = self.segments.remove(&first) else { return };
         self.spares.push(segment.slot);
-        self.released += 1;
         if matches!(self.failure, Some(StorageError::Full { .. })) {
             self.failure = None;
         }

@@ -38,10 +38,6 @@ pub(crate) struct Writer {
     pub(crate) next: u64,
     /// The number of the next file.
     pub(crate) next_file: u32,
-    /// Those who wait for room, in order.
-    pub(crate) blocked: Vec<Append>,
-    /// How often there had been room when they were last tried.
-    pub(crate) tried: u64,
     pub(crate) preparer: Preparer,
 }
 
@@ -51,9 +47,8 @@ impl Writer {
         let mut synced = Instant::now();
         loop {
             self.remove_surplus();
-            let (mut appends, closing) = self.wait(synced);
+            let (appends, closing) = self.wait(synced);
             self.save_settled();
-            self.unblock(&mut appends);
             if !appends.is_empty() {
                 self.commit(appends);
             } else if closing {
@@ -92,20 +87,6 @@ impl Writer {
         (std::mem::replace(&mut state.pending, rest), state.closing)
     }
 
-    /// Puts those who wait before those who came, if there may be room. Whoever does not wait is tried in any case.
-    fn unblock(&mut self, appends: &mut Vec<Append>) {
-        let released = self.shared.lock().released;
-        if self.blocked.is_empty() {
-            self.tried = released;
-        } else if self.tried != released || self.is_idle() {
-            self.tried = released;
-            self.blocked.append(appends);
-            *appends = std::mem::take(&mut self.blocked);
-        } else {
-            self.blocked.extend(appends.extract_if(.., |append| append.waits));
-        }
-    }
-
     /// As many at a time as one segment takes.
     fn commit(&mut self, appends: Vec<Append>) {
         let mut group: Vec<Append> = Vec::new();
@@ -114,18 +95,11 @@ impl Writer {
             if append.done.is_closed() {
                 continue; // nobody waits for it any more
             }
-            if append.waits && !self.blocked.is_empty() {
-                self.blocked.push(append);
-                continue;
-            }
             let fits = |active: &Active, at: u64| at + need(append.len) <= active.slot.capacity;
             if !self.active.as_ref().is_some_and(|active| fits(active, at)) {
                 self.write(std::mem::take(&mut group));
                 if let Err(error) = self.next_segment(need(append.len)) {
-                    match error {
-                        StorageError::Full { .. } if append.waits => self.blocked.push(append),
-                        _ => self.fail(vec![append], &error),
-                    }
+                    self.fail(vec![append], &error);
                     at = self.active.as_ref().map_or(0, |active| active.end);
                     continue;
                 }

@@ -90,7 +90,8 @@ impl Default for RedisConfig {
 }
 
 impl RedisConfig {
-    pub(crate) fn keys(&self) -> Keys<'_> {
+    /// Which server is meant, and as whom.
+    pub fn keys(&self) -> Keys<'_> {
         Keys {
             endpoint: &self.endpoint,
             transport: self.transport,
@@ -109,7 +110,11 @@ impl RedisConfig {
     }
 
     pub(crate) fn rhythm(&self) -> Rhythm {
-        Rhythm { initial_delay: self.initial_delay, interval: self.collection_interval }
+        Rhythm {
+            initial_delay: self.initial_delay,
+            interval: self.collection_interval,
+            timeout: self.timeout,
+        }
     }
 }
 

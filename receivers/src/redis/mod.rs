@@ -25,12 +25,10 @@ mod unknown;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use streamgauge_component::{
-    ComponentError, ConfigType, Description, Host, Outlets, Receiver, ReceiverFactory, Signal, Stability,
-};
+use streamgauge_component::{ConfigType, Description, ReceiverFactory, Signal, Stability};
 
-use crate::scrape::poll::{Poller, limit};
+use crate::scrape::poll::Polled;
+pub use crate::scrape::redis::Keys;
 use crate::scrape::table::Table as _;
 pub use config::RedisConfig;
 pub use metrics::RedisMetrics;
@@ -46,7 +44,13 @@ pub static FACTORY: ReceiverFactory = ReceiverFactory {
         readme: include_str!("README.md"),
     },
     config: ConfigType::of::<RedisConfig>(),
-    create: |create| Ok(Arc::new(RedisReceiver { config: create.config()?, poller: Poller::default() })),
+    create: |create| {
+        let config: Arc<RedisConfig> = create.config()?;
+        Ok(Polled::new(config.rhythm(), move |host| {
+            let fleet = config.keys().fleet(host, config.rhythm())?;
+            Ok(Box::new(scrape::RedisScrape::new(config.clone(), fleet)))
+        }))
+    },
 };
 
 /// The names of all metrics.
@@ -57,34 +61,4 @@ pub fn metric_names() -> impl Iterator<Item = &'static str> {
 /// The metrics that are collected only when they are asked for, by name.
 pub fn metrics_off_by_default() -> impl Iterator<Item = &'static str> {
     RedisMetrics::metrics().filter(|metric| !metric.enabled).map(|metric| metric.name)
-}
-
-struct RedisReceiver {
-    config: Arc<RedisConfig>,
-    poller: Poller,
-}
-
-#[async_trait]
-impl Receiver for RedisReceiver {
-    async fn start(&self, host: Host, outlets: Outlets) -> Result<(), ComponentError> {
-        let Some(outlet) = outlets.get(Signal::Metrics) else { return Ok(()) };
-        let rhythm = self.config.rhythm();
-        let limit = limit(self.config.timeout, rhythm.interval);
-        let fleet = self.config.keys().fleet(&host, limit, rhythm.interval)?;
-        self.poller.start(
-            &host,
-            outlet.clone(),
-            rhythm,
-            scrape::RedisScrape::new(self.config.clone(), fleet),
-        );
-        Ok(())
-    }
-
-    async fn stop_intake(&self) {
-        self.poller.stop();
-    }
-
-    async fn shutdown(&self) {
-        self.poller.join().await;
-    }
 }

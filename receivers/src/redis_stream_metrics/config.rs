@@ -151,7 +151,8 @@ impl Default for StreamConfig {
 }
 
 impl StreamConfig {
-    pub(crate) fn keys(&self) -> Keys<'_> {
+    /// Which server is meant, and as whom.
+    pub fn keys(&self) -> Keys<'_> {
         Keys {
             endpoint: &self.endpoint,
             transport: self.transport,
@@ -170,7 +171,11 @@ impl StreamConfig {
     }
 
     pub(crate) fn rhythm(&self) -> Rhythm {
-        Rhythm { initial_delay: self.initial_delay, interval: self.collection_interval }
+        Rhythm {
+            initial_delay: self.initial_delay,
+            interval: self.collection_interval,
+            timeout: self.timeout,
+        }
     }
 }
 

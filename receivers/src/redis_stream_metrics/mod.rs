@@ -38,12 +38,9 @@ mod tests;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use streamgauge_component::{
-    ComponentError, ConfigType, Description, Host, Outlets, Receiver, ReceiverFactory, Signal, Stability,
-};
+use streamgauge_component::{ConfigType, Description, ReceiverFactory, Signal, Stability};
 
-use crate::scrape::poll::{Poller, limit};
+use crate::scrape::poll::Polled;
 use crate::scrape::table::Table as _;
 pub use config::StreamConfig;
 pub use metrics::StreamMetrics;
@@ -59,40 +56,16 @@ pub static FACTORY: ReceiverFactory = ReceiverFactory {
         readme: include_str!("README.md"),
     },
     config: ConfigType::of::<StreamConfig>(),
-    create: |create| Ok(Arc::new(StreamReceiver { config: create.config()?, poller: Poller::default() })),
+    create: |create| {
+        let config: Arc<StreamConfig> = create.config()?;
+        Ok(Polled::new(config.rhythm(), move |host| {
+            let fleet = config.keys().fleet(host, config.rhythm())?;
+            Ok(Box::new(scrape::StreamScrape::new(config.clone(), fleet)))
+        }))
+    },
 };
 
 /// The names of all metrics.
 pub fn metric_names() -> impl Iterator<Item = &'static str> {
     StreamMetrics::metrics().map(|metric| metric.name)
-}
-
-struct StreamReceiver {
-    config: Arc<StreamConfig>,
-    poller: Poller,
-}
-
-#[async_trait]
-impl Receiver for StreamReceiver {
-    async fn start(&self, host: Host, outlets: Outlets) -> Result<(), ComponentError> {
-        let Some(outlet) = outlets.get(Signal::Metrics) else { return Ok(()) };
-        let rhythm = self.config.rhythm();
-        let limit = limit(self.config.timeout, rhythm.interval);
-        let fleet = self.config.keys().fleet(&host, limit, rhythm.interval)?;
-        self.poller.start(
-            &host,
-            outlet.clone(),
-            rhythm,
-            scrape::StreamScrape::new(self.config.clone(), fleet),
-        );
-        Ok(())
-    }
-
-    async fn stop_intake(&self) {
-        self.poller.stop();
-    }
-
-    async fn shutdown(&self) {
-        self.poller.join().await;
-    }
 }

@@ -1,20 +1,32 @@
 //! Rounds at an interval.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use streamgauge_component::{Ack, Batch, Context, Host, Outlet, Part, Signal};
+use streamgauge_component::{
+    Ack, Batch, ComponentError, Context, Host, Outlet, Outlets, Part, Receiver, Signal,
+};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
-/// When rounds begin.
+/// When rounds begin, and how long one may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rhythm {
     pub(crate) initial_delay: Duration,
     pub(crate) interval: Duration,
+    /// The setting; 0 is the interval, but no more than 10 seconds.
+    pub(crate) timeout: Duration,
+}
+
+impl Rhythm {
+    /// The time that one round may take.
+    pub(crate) fn limit(&self) -> Duration {
+        if self.timeout.is_zero() { self.interval.min(Duration::from_secs(10)) } else { self.timeout }
+    }
 }
 
 /// What a round does: asks, and gives an encoded request with its number of items.
@@ -23,36 +35,57 @@ pub(crate) trait Scrape: Send + 'static {
     fn round(&mut self) -> BoxFuture<'_, Option<(Bytes, usize)>>;
 }
 
-/// A task of rounds, and how to end it.
-#[derive(Default)]
-pub(crate) struct Poller(Mutex<Option<(watch::Sender<bool>, JoinHandle<()>)>>);
+/// Makes what a round does, once the host is there.
+type Begin = dyn Fn(&Host) -> Result<Box<dyn Scrape>, ComponentError> + Send + Sync;
 
-impl Poller {
-    /// Begins.
-    pub(crate) fn start(&self, host: &Host, outlet: Outlet, rhythm: Rhythm, scrape: impl Scrape) {
+/// The task of the rounds, and how to end it.
+type Task = (watch::Sender<bool>, JoinHandle<()>);
+
+/// A receiver that asks in rounds.
+pub(crate) struct Polled {
+    rhythm: Rhythm,
+    begin: Box<Begin>,
+    task: Mutex<Option<Task>>,
+}
+
+impl Polled {
+    pub(crate) fn new(
+        rhythm: Rhythm,
+        begin: impl Fn(&Host) -> Result<Box<dyn Scrape>, ComponentError> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Polled { rhythm, begin: Box::new(begin), task: Mutex::default() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Task>> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Receiver for Polled {
+    async fn start(&self, host: Host, outlets: Outlets) -> Result<(), ComponentError> {
+        let Some(outlet) = outlets.get(Signal::Metrics) else { return Ok(()) };
+        let scrape = (self.begin)(&host)?;
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(rounds(host.clone(), outlet, rhythm, scrape, stopped));
+        let task = tokio::spawn(rounds(host, outlet.clone(), self.rhythm, scrape, stopped));
         *self.lock() = Some((stop, task));
+        Ok(())
     }
 
     /// Lets no new round begin and drops one that is still asking. What was sent goes on.
-    pub(crate) fn stop(&self) {
+    async fn stop_intake(&self) {
         if let Some((stop, _)) = &*self.lock() {
             stop.send_replace(true);
         }
     }
 
     /// Waits until the last batch is taken.
-    pub(crate) async fn join(&self) {
-        self.stop();
+    async fn shutdown(&self) {
+        self.stop_intake().await;
         let task = self.lock().take();
         if let Some((_, task)) = task {
             let _ = task.await; // a panic has been told by the panic hook
         }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(watch::Sender<bool>, JoinHandle<()>)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -60,7 +93,7 @@ async fn rounds(
     host: Host,
     outlet: Outlet,
     rhythm: Rhythm,
-    mut scrape: impl Scrape,
+    mut scrape: Box<dyn Scrape>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let node = host.node(Signal::Metrics);
@@ -83,11 +116,6 @@ async fn rounds(
         let part = Part { bytes, items, ack: Ack::none() };
         outlet.consume(Batch::of(Signal::Metrics, context, part)).await;
     }
-}
-
-/// The time that one round may take: the setting, and when that is 0 the interval, but no more than 10 seconds.
-pub(crate) fn limit(timeout: Duration, interval: Duration) -> Duration {
-    if timeout.is_zero() { interval.min(Duration::from_secs(10)) } else { timeout }
 }
 
 /// What is wrong with the interval, by path below the section.

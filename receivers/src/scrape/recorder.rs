@@ -43,11 +43,22 @@ pub(crate) type Resource = Vec<(&'static str, String)>;
 /// Series by the values of their attributes. Many metrics are about the same thing: its name is kept once.
 type All = HashMap<Box<[Box<str>]>, Vec<Series>>;
 
-/// Writes a point's attributes.
-macro_rules! attributes {
-    ($point:ident, $metric:ident, $values:ident) => {
-        for (key, value) in $metric.attributes.iter().zip($values) {
-            $point.attribute(key, &**value);
+/// Writes a point of either kind: its attributes, then its start and what `$value` writes, or that it has ended.
+macro_rules! points {
+    ($self:ident, $metric:ident, $points:ident, $open:ident, |$point:ident, $series:ident| $value:expr) => {
+        for (values, $series) in $points {
+            let mut $point = $open.point($self.now);
+            for (key, value) in $metric.attributes.iter().zip(values) {
+                $point.attribute(key, &**value);
+            }
+            if $series.round != $self.round {
+                $point.no_recorded_value();
+                continue;
+            }
+            if let Some(start) = $self.start($metric.kind, $series) {
+                $point.start(start);
+            }
+            $value;
         }
     };
 }
@@ -287,38 +298,18 @@ impl Recorder {
                 Kind::Counter(_) => scope.sum(name, unit, about, Temporality::Cumulative, true),
                 Kind::Histogram(_) | Kind::Snapshot => {
                     let mut open = scope.exponential_histogram(name, unit, about, Temporality::Cumulative);
-                    for (values, series) in points {
-                        let mut point = open.point(self.now);
-                        attributes!(point, metric, values);
-                        if series.round != self.round {
-                            point.no_recorded_value();
-                            continue;
-                        }
-                        if let Some(start) = self.start(metric.kind, series) {
-                            point.start(start);
-                        }
+                    points!(self, metric, points, open, |point, series| {
                         if let Some(histogram) = &series.histogram {
                             histogram.write(&mut point);
                         }
-                    }
+                    });
                     continue;
                 }
             };
-            for (values, series) in points {
-                let mut point = open.point(self.now);
-                attributes!(point, metric, values);
-                if series.round != self.round {
-                    point.no_recorded_value();
-                    continue;
-                }
-                if let Some(start) = self.start(metric.kind, series) {
-                    point.start(start);
-                }
-                match series.value {
-                    Number::Int(value) => point.int(value),
-                    Number::Double(value) => point.double(value),
-                };
-            }
+            points!(self, metric, points, open, |point, series| match series.value {
+                Number::Int(value) => point.int(value),
+                Number::Double(value) => point.double(value),
+            });
         }
     }
 

@@ -19,6 +19,7 @@ use streamgauge_redis::{
 use streamgauge_transport::TlsClient;
 use tokio::time::Instant;
 
+use super::poll::Rhythm;
 use super::recorder::Resource;
 
 /// How old a view of the deployment may be while nothing happens.
@@ -44,7 +45,7 @@ impl From<Transport> for streamgauge_redis::Transport {
 }
 
 /// The keys of a section that say which server is meant.
-pub(crate) struct Keys<'a> {
+pub struct Keys<'a> {
     pub(crate) endpoint: &'a str,
     pub(crate) transport: Option<Transport>,
     pub(crate) username: Option<&'a str>,
@@ -88,22 +89,6 @@ pub struct Sentinel {
     pub password_file: Option<PathBuf>,
     /// Names of the masters to watch; all when empty.
     pub masters: Vec<String>,
-}
-
-impl Topology {
-    /// Whether it is more than the server at the endpoint.
-    pub fn follows(self) -> bool {
-        self == Topology::Auto
-    }
-}
-
-impl Sentinel {
-    /// What a deployment needs to know of it; `target` is the servers' user.
-    pub fn options(&self, target: &Target) -> SentinelOptions {
-        let password = self.password.as_ref().map(Secret::expose);
-        let login = target.with_user(self.username.as_deref(), password, self.password_file.as_deref());
-        SentinelOptions { login: Some(login), masters: self.masters.clone() }
-    }
 }
 
 /// A share of a node's main thread: `0.2%`, or `unlimited`.
@@ -150,7 +135,11 @@ impl<'de> Deserialize<'de> for Share {
 }
 
 impl Keys<'_> {
-    fn target(&self) -> Result<Target, Vec<(&'static str, String)>> {
+    /// The server at the endpoint.
+    ///
+    /// # Errors
+    /// What is wrong, by key.
+    pub fn target(&self) -> Result<Target, Vec<(&'static str, String)>> {
         Target::new(&EndpointKeys {
             endpoint: self.endpoint,
             transport: self.transport.map(Into::into),
@@ -160,6 +149,25 @@ impl Keys<'_> {
             tls: self.tls.map(|tls| !tls.insecure),
             db: self.db,
         })
+    }
+
+    /// How TLS is spoken, where it is.
+    pub fn tls(&self) -> TlsClient {
+        self.tls.cloned().unwrap_or_default()
+    }
+
+    /// Whether all servers that belong together with the one at the endpoint are meant.
+    pub fn follows(&self) -> bool {
+        self.limits.topology == Topology::Auto
+    }
+
+    /// What a deployment needs to know of its sentinels; `target` is the servers' user.
+    pub fn sentinel(&self, target: &Target) -> SentinelOptions {
+        let Some(sentinel) = self.sentinel else { return SentinelOptions::default() };
+        let password = sentinel.password.as_ref().map(Secret::expose);
+        let file = sentinel.password_file.as_deref();
+        let login = target.with_user(sentinel.username.as_deref(), password, file);
+        SentinelOptions { login: Some(login), masters: sentinel.masters.clone() }
     }
 
     /// What is wrong with them, by path below the section.
@@ -177,24 +185,19 @@ impl Keys<'_> {
     }
 
     /// The deployment, which all receivers of this process share that name the same seed as the same user.
-    pub(crate) fn fleet(
-        &self,
-        host: &Host,
-        limit: Duration,
-        interval: Duration,
-    ) -> Result<Fleet, ComponentError> {
+    pub(crate) fn fleet(&self, host: &Host, rhythm: Rhythm) -> Result<Fleet, ComponentError> {
         let id = host.id();
         let target = self.target().map_err(|problems| {
             let text: Vec<_> = problems.iter().map(|(key, message)| format!("{key}: {message}")).collect();
             ComponentError(format!("{id}: {}", text.join("; ")))
         })?;
-        let settings = self.tls.cloned().unwrap_or_default();
+        let settings = self.tls();
         let tls = if target.tls { Some(settings.load(&[]).map_err(ComponentError::new)?) } else { None };
         let tls = tls.map(|tls| tls.get());
         let db = target.db;
-        let options = self.sentinel.map(|sentinel| sentinel.options(&target)).unwrap_or_default();
+        let options = self.sentinel(&target);
         let proof = format!("{settings:?}");
-        let follow = self.limits.topology.follows();
+        let follow = self.follows();
         let key =
             format!("{} {:?} {follow}", Monitor::key(&target, &(&proof, &options.login)), options.masters);
         let process = host.clone();
@@ -208,9 +211,9 @@ impl Keys<'_> {
         let budget = Budget {
             max_server_time: self.limits.max_server_time.0,
             max_command_time: self.limits.max_command_time,
-            interval,
+            interval: rhythm.interval,
         };
-        Ok(Fleet { deployment, host: host.clone(), db, limit, budget })
+        Ok(Fleet { deployment, host: host.clone(), db, limit: rhythm.limit(), budget })
     }
 }
 

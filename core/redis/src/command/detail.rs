@@ -1,29 +1,9 @@
-//! Commands beyond the basic set: latency, clients, settings, and those that a user may name.
+//! Commands beyond the basic set: latency, clients, settings.
 
 use super::{Priority, ReadCommand, cost_of};
 
 /// The most ids that one page may name: ids that are gone cost little.
 const IDS: usize = 3_000;
-
-/// Commands that a user may name: the words before the arguments, how many arguments, what it costs. Each reads one
-/// number in constant or logarithmic time.
-const NAMED: [(&str, usize, u32); 15] = [
-    ("dbsize", 0, 1),
-    ("exists", 1, 2),
-    ("hlen", 1, 2),
-    ("hstrlen", 2, 3),
-    ("lastsave", 0, 1),
-    ("llen", 1, 2),
-    ("pttl", 1, 2),
-    ("scard", 1, 2),
-    ("slowlog|len", 0, 1),
-    ("strlen", 1, 2),
-    ("ttl", 1, 2),
-    ("xlen", 1, 3),
-    ("zcard", 1, 2),
-    ("zcount", 3, 10),
-    ("zscore", 2, 3),
-];
 
 /// Settings that hold no secret and no path, and that say how the server is meant to behave.
 pub const SAFE_SETTINGS: &[&str] = &[
@@ -103,40 +83,11 @@ impl ReadCommand {
         let command = || Self::new("config|get", &[name.as_bytes()], 5).of(Priority::Normal);
         SAFE_SETTINGS.contains(&name).then(command)
     }
-
-    /// A command that a user names in a configuration, when it is one of those that read one number at a small cost.
-    ///
-    /// # Errors
-    /// It is none of them, or has too few or too many arguments; the text says which there are.
-    pub fn named(words: &[String]) -> Result<Self, String> {
-        for (name, arguments, cost) in NAMED {
-            let length = name.split('|').count();
-            let begins =
-                words.len() >= length && name.split('|').zip(words).all(|(a, b)| a.eq_ignore_ascii_case(b));
-            if begins {
-                let given: Vec<_> = words[length..].iter().map(String::as_bytes).collect();
-                if given.len() != arguments {
-                    return Err(format!("takes {arguments} arguments after {}", shown(name)));
-                }
-                return Ok(Self::new(name, &given, cost).of(Priority::Normal));
-            }
-        }
-        let names: Vec<_> = NAMED.iter().map(|(name, ..)| shown(name)).collect();
-        Err(format!("is no command that reads one number at a small cost: {}", names.join(", ")))
-    }
-}
-
-fn shown(name: &str) -> String {
-    name.replace('|', " ").to_uppercase()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn words(text: &str) -> Vec<String> {
-        text.split(' ').map(str::to_owned).collect()
-    }
 
     #[test]
     fn detail_commands_are_ones_that_a_monitor_may_send() {
@@ -146,8 +97,6 @@ mod tests {
             ReadCommand::client_id(),
             ReadCommand::client_list([7, 8], 2),
             ReadCommand::config_get("maxmemory").unwrap(),
-            ReadCommand::named(&words("zcount RESET -inf +inf")).unwrap(),
-            ReadCommand::named(&words("slowlog len")).unwrap(),
         ];
         let shown: Vec<_> = all.iter().map(|command| format!("{command:?}").to_uppercase()).collect();
         assert_eq!(
@@ -158,8 +107,6 @@ mod tests {
                 "CLIENT ID",
                 "CLIENT LIST ID 7 8",
                 "CONFIG GET MAXMEMORY",
-                "ZCOUNT RESET -INF +INF",
-                "SLOWLOG LEN",
             ]
         );
     }
@@ -172,22 +119,9 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_that_may_hold_a_secret_and_a_command_that_may_write_or_take_long_cannot_be_made() {
+    fn a_setting_that_may_hold_a_secret_cannot_be_asked_for() {
         for name in ["requirepass", "masterauth", "*", "tls-key-file", "dir", "MAXMEMORY"] {
             assert!(ReadCommand::config_get(name).is_none(), "{name}");
-        }
-        for text in [
-            "get k",
-            "set k v",
-            "slowlog reset",
-            "slowlog",
-            "keys *",
-            "xlen",
-            "xlen a b",
-            "llen",
-            "config get *",
-        ] {
-            assert!(ReadCommand::named(&words(text)).is_err(), "{text}");
         }
     }
 }

@@ -21,7 +21,7 @@ async fn child() {
     let Some(directory) = std::env::var_os(DIRECTORY) else { return };
     let first: u64 = std::env::var(FIRST).unwrap().parse().unwrap();
     let patient =
-        Settings { timeout: Duration::from_secs(10), quota: 64 << 20, ..settings(directory.as_ref()) };
+        Settings { timeout: Duration::from_secs(10), quota: 4 << 30, ..settings(directory.as_ref()) };
     let storage = Storage::open(patient).await.unwrap();
     let log = storage.log("queue", None).await.unwrap();
     let mut out = std::io::stderr();
@@ -29,7 +29,7 @@ async fn child() {
     for number in first.. {
         let log = &log;
         appends.push_back(async move {
-            (log.append_when_room(payload(number, (number * 37 % 5000) as usize)).await.unwrap(), number)
+            (log.append(payload(number, (number * 37 % 5000) as usize)).await.unwrap(), number)
         });
         if appends.len() < IN_FLIGHT {
             continue;
