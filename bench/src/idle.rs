@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use streamgauge_harness::{Collector, Redis, free_port, http};
 
 use crate::proc;
-use crate::table::Row;
+use crate::table::{Limit, Row};
 
 const QUICKSTART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/quickstart.yaml");
 const MUST_BE_READY: Duration = Duration::from_secs(10);
@@ -51,12 +51,12 @@ pub fn measure(binary: &Path, watch: Duration) -> Vec<Row> {
         Row {
             name: "idle: ready after start",
             unit: "ms",
-            limit: 100.0,
+            limit: Limit::AtMost(100.0),
             measured: ready.as_secs_f64() * 1e3,
         },
-        Row { name: "idle: resident memory, peak", unit: "MiB", limit: 15.0, measured: most },
-        Row { name: "idle: CPU at 10 s ticks", unit: "% core", limit: 1.0, measured: cpu },
-        Row { name: "binary", unit: "MB", limit: 25.0, measured: size },
+        Row { name: "idle: resident memory, peak", unit: "MiB", limit: Limit::AtMost(15.0), measured: most },
+        Row { name: "idle: CPU at 10 s ticks", unit: "% core", limit: Limit::AtMost(1.0), measured: cpu },
+        Row { name: "binary", unit: "MB", limit: Limit::AtMost(25.0), measured: size },
     ]
 }
 

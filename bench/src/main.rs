@@ -8,6 +8,7 @@ mod chaos;
 mod idle;
 mod otlp;
 mod proc;
+mod streams;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -42,6 +43,8 @@ enum What {
     },
     /// OTLP in and out, beside a relay that looks at nothing and the peers.
     Otlp(OtlpArgs),
+    /// Redis streams in and OTLP out, beside a loop that only reads and acknowledges.
+    Streams(streams::StreamsArgs),
     /// What is lost and kept when things go wrong, ours and the Go Collector's.
     Chaos(chaos::ChaosArgs),
     /// The three most important rows of `otlp`, once.
@@ -53,6 +56,10 @@ enum What {
     #[command(hide = true)]
     Relay(otlp::relay::RelayArgs),
     #[command(hide = true)]
+    Bare(streams::bare::BareArgs),
+    #[command(hide = true)]
+    Produce(streams::producer::ProduceArgs),
+    #[command(hide = true)]
     Write(otlp::writer::WriterArgs),
 }
 
@@ -62,11 +69,16 @@ fn main() -> ExitCode {
     let held = match args.what {
         None => otlp(&OtlpArgs::everything(), &binary),
         Some(What::Idle { seconds, json }) => {
-            let rows = idle::measure(&binary, Duration::from_secs(seconds));
-            println!("{}", if json { table::json(&rows).to_string() } else { table::text(&rows) });
-            rows.iter().all(table::Row::holds)
+            printed(&idle::measure(&binary, Duration::from_secs(seconds)), json)
         }
         Some(What::Otlp(args)) => otlp(&args, &binary),
+        Some(What::Streams(args)) => match streams::measure(&args, &binary) {
+            Ok(rows) => printed(&rows, args.json),
+            Err(error) => {
+                eprintln!("bench: {error}");
+                false
+            }
+        },
         Some(What::Chaos(args)) => chaos::run(&args, &binary).unwrap_or_else(|error| {
             eprintln!("bench: {error}");
             false
@@ -75,9 +87,17 @@ fn main() -> ExitCode {
         Some(What::Load(args)) => child(otlp::load::run(args)),
         Some(What::Sink(args)) => child(otlp::sink::run(args)),
         Some(What::Relay(args)) => child(otlp::relay::run(args)),
+        Some(What::Bare(args)) => streams::bare::run(args),
+        Some(What::Produce(args)) => streams::producer::run(args),
         Some(What::Write(args)) => child(otlp::writer::run(args)),
     };
     if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Prints rows; whether all hold.
+fn printed(rows: &[table::Row], json: bool) -> bool {
+    println!("{}", if json { table::json(rows).to_string() } else { table::text(rows) });
+    rows.iter().all(table::Row::holds)
 }
 
 /// The rows asked for; with the document, the idle agent too.

@@ -25,13 +25,13 @@ use std::time::Duration;
 
 use clap::Args;
 
-pub use self::child::{Helper, Process};
+pub use self::child::{Helper, Process, answer_commands};
 pub use self::load::LoadCounts;
 pub use self::machine::about;
 pub use self::numbers::{Account, Arrived, MARK, Sent};
 use self::run::Times;
 pub use self::run::{BENCH_CORE, SUBJECT_CORE, args};
-pub use self::sink::SinkCounts;
+pub use self::sink::{Latency, STAMP, SinkCounts};
 pub use self::subject::{Programs, Subject};
 use self::table::Done;
 

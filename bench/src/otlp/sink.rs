@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use clap::Args;
@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::child::answer_commands;
+use super::histogram::Histogram;
 use super::numbers::{self, Arrived};
 use super::wire::{CONNECTION_WINDOW, LARGEST, STREAM_WINDOW, Transport};
 
@@ -33,6 +34,19 @@ pub struct SinkArgs {
     /// Requests have numbers, which are kept.
     #[arg(long)]
     pub numbered: bool,
+    /// Records say when they were sent, see [`STAMP`].
+    #[arg(long)]
+    pub stamped: bool,
+}
+
+/// Before the time of sending, 19 digits of nanoseconds since 1970.
+pub const STAMP: &str = "sg-sent:";
+
+/// How long stamped records were under way.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Latency {
+    pub p50_us: f64,
+    pub p99_us: f64,
 }
 
 /// What the sink has answered with success so far.
@@ -78,6 +92,8 @@ impl Mode {
 struct Sink {
     transport: Transport,
     numbered: bool,
+    /// How long records were under way, where they say when they were sent.
+    latency: Option<Mutex<Histogram>>,
     mode: watch::Sender<Mode>,
     /// In slow mode: when the next record has its turn.
     next: Mutex<Instant>,
@@ -138,11 +154,22 @@ pub async fn run(args: SinkArgs) {
     }
 }
 
+/// How long ago the records of a body were sent.
+fn since_sent(body: &[u8]) -> impl Iterator<Item = Duration> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    memchr::memmem::find_iter(body, STAMP).filter_map(move |at| {
+        let digits = body.get(at + STAMP.len()..)?.first_chunk::<19>()?;
+        let sent = std::str::from_utf8(digits).ok()?.parse().ok()?;
+        Some(now.saturating_sub(Duration::from_nanos(sent)))
+    })
+}
+
 impl Sink {
     fn new(args: &SinkArgs) -> Self {
         Self {
             transport: args.transport,
             numbered: args.numbered,
+            latency: args.stamped.then(Mutex::default),
             mode: watch::Sender::new(Mode::Ok),
             next: Mutex::new(Instant::now()),
             records: AtomicU64::new(0),
@@ -157,10 +184,17 @@ impl Sink {
         self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `mode ok|stalled|slow RATE|down|exhausted|poison EVERY` or `counts`, answered by the counts; `numbers`, by what arrived.
+    /// `mode ok|stalled|slow RATE|down|exhausted|poison EVERY` or `counts`, answered by the counts; `numbers`, by what
+    /// arrived; `latency`, by how long it took.
     fn command(&self, command: &str) -> String {
         if command == "numbers" {
             return serde_json::to_string(&*self.arrived()).expect("numbers are JSON");
+        }
+        if let ("latency", Some(latency)) = (command, &self.latency) {
+            let latency = latency.lock().unwrap_or_else(PoisonError::into_inner);
+            let us = |q| latency.quantile(q).as_nanos() as f64 / 1e3;
+            return serde_json::to_string(&Latency { p50_us: us(0.5), p99_us: us(0.99) })
+                .expect("numbers are JSON");
         }
         if let Some(mode) = command.strip_prefix("mode ").and_then(Mode::parse) {
             self.mode.send_replace(mode);
@@ -224,6 +258,10 @@ impl Sink {
                 Some(codec) => codec.unpack(&message, LARGEST).ok()?,
             },
         };
+        if let Some(latency) = &self.latency {
+            let mut latency = latency.lock().unwrap_or_else(PoisonError::into_inner);
+            since_sent(&plain).for_each(|took| latency.record(took));
+        }
         let numbers = if self.numbered { numbers::of(&plain) } else { Vec::new() };
         Some(Taken { records: check(signal, &plain).ok()? as u64, bytes, numbers })
     }
