@@ -182,14 +182,18 @@ pub(crate) async fn login(target: &Target) -> Result<RedisConnectionInfo, Unreac
     if let Some(name) = &target.username {
         user = user.set_username(name);
     }
-    if target.username.is_some() || target.password.is_some() {
-        let password = match &target.password {
-            Some(password) => password.read().await.map_err(|error| Unreachable::new("auth", error))?,
-            None => String::new(),
-        };
+    if let Some(password) = password(target).await? {
         user = user.set_password(password);
     }
     Ok(user)
+}
+
+/// The password of now, where there is anything to log in with.
+pub(crate) async fn password(target: &Target) -> Result<Option<String>, Unreachable> {
+    match &target.password {
+        Some(password) => password.read().await.map(Some).map_err(|error| Unreachable::new("auth", error)),
+        None => Ok(target.username.is_some().then(String::new)),
+    }
 }
 
 /// Whether HELLO 3 itself was refused: unknown, not allowed for this user, or no such protocol.

@@ -111,7 +111,12 @@ impl CommandError {
 
     /// Where MOVED or ASK sends: the node's address, and whether ASKING must go before the command.
     pub fn redirect(&self) -> Option<(Address, bool)> {
-        let mut words = self.message.split_whitespace();
+        Self::redirect_in(&self.message)
+    }
+
+    /// The same of an error that was read elsewhere.
+    pub fn redirect_in(message: &str) -> Option<(Address, bool)> {
+        let mut words = message.split_whitespace();
         let ask = match words.next()? {
             "MOVED" => false,
             "ASK" => true,
@@ -145,7 +150,8 @@ pub struct Unreachable {
 }
 
 impl Unreachable {
-    pub(crate) fn new(stage: &'static str, message: impl fmt::Display) -> Self {
+    /// At a step, and what happened.
+    pub fn new(stage: &'static str, message: impl fmt::Display) -> Self {
         Unreachable { stage, message: message.to_string() }
     }
 }

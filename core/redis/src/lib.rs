@@ -25,6 +25,7 @@ mod reply;
 mod stream;
 mod topology;
 
+pub use capped::Socket;
 pub use client::ClientLine;
 pub use command::{Priority, ReadCommand, SAFE_SETTINGS, Setting};
 pub use connect::Identity;

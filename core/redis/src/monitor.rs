@@ -11,8 +11,9 @@ use rustls::ClientConfig;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
+use crate::capped::Socket;
 use crate::command::ReadCommand;
-use crate::connect::{Broken, Identity, Live, Tls};
+use crate::connect::{Broken, Identity, Live, Tls, password, socket};
 use crate::endpoint::Target;
 use crate::error::{CommandError, Unreachable};
 use crate::governor::{Budget, Governor, Usage};
@@ -79,6 +80,22 @@ impl Monitor {
 
     pub(crate) fn tls(&self) -> Option<&Tls> {
         self.tls.as_ref()
+    }
+
+    /// A socket of somebody's own to the same place, over TLS where that is spoken. Nothing was said on it.
+    ///
+    /// # Errors
+    /// The server cannot be reached.
+    pub async fn dial(&self) -> Result<Box<dyn Socket>, Unreachable> {
+        socket(&self.target, self.tls()).await
+    }
+
+    /// The password of now for [`Monitor::dial`]; `None` where there is nothing to log in with.
+    ///
+    /// # Errors
+    /// Its file cannot be read.
+    pub async fn password(&self) -> Result<Option<String>, Unreachable> {
+        password(&self.target).await
     }
 
     /// Who answered last; `None` before the first connection.
