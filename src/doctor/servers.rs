@@ -1,9 +1,10 @@
 //! Which Redis servers a configuration names, and what is wanted of them.
 
 use streamgauge_config::{Component, Config, Diagnostics};
-use streamgauge_receivers::redis::{Keys, RedisConfig};
+use streamgauge_receivers::redis::RedisConfig;
 use streamgauge_receivers::redis_stream_metrics::StreamConfig;
 use streamgauge_redis::{Monitor, SentinelOptions, Target};
+use streamgauge_streams::Keys;
 use streamgauge_transport::TlsClient;
 
 use super::progress::Examination;

@@ -6,6 +6,7 @@
 //!   for those who ask for the next before they have read the last. An `Unreachable` means that the link is lost and what
 //!   became of the commands is not known; a [`Refusal`], with its [`Kind`], is the reply to one command.
 //! - [`Entries`]: the entries of XREADGROUP, XRANGE and XCLAIM, read where they lie in the reply.
+//! - [`Keys`]: the server from the settings, to the `Deployment` that is shared in this process.
 //! - [`Owners`]: which node has a key, and where MOVED and ASK lead. The usual way round:
 //!
 //! ```no_run
@@ -30,8 +31,11 @@ mod entry;
 mod link;
 mod owner;
 mod read;
+mod server;
 
 pub use entry::Entry;
 pub use link::{Kind, Link, List, Malformed, Refusal, Replies, Reply, Request};
 pub use owner::Owners;
 pub use read::{Entries, Item};
+pub use server::{Keys, Sentinel, Topology, Transport};
+pub use streamgauge_redis::StreamId;

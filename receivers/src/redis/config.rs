@@ -7,11 +7,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use streamgauge_component::ComponentConfig;
 use streamgauge_config::Secret;
+use streamgauge_streams::{Keys, Sentinel, Topology, Transport};
 use streamgauge_transport::TlsClient;
 
 use super::metrics::RedisMetrics;
 use crate::scrape::poll::{Rhythm, rhythm_problems};
-use crate::scrape::redis::{Keys, Limits, ResourceAttributes, Sentinel, Share, Topology, Transport};
+use crate::scrape::redis::{Limits, ResourceAttributes, Share};
 use crate::scrape::table::Toggles;
 
 /// Watches a Redis or Valkey server by one INFO a round.
@@ -100,13 +101,13 @@ impl RedisConfig {
             tls: self.tls.as_ref(),
             password_file: self.password_file.as_deref(),
             sentinel: self.sentinel.as_ref(),
-            limits: Limits {
-                topology: self.topology,
-                max_server_time: self.max_server_time,
-                max_command_time: self.max_command_time,
-            },
+            topology: self.topology,
             db: None,
         }
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { max_server_time: self.max_server_time, max_command_time: self.max_command_time }
     }
 
     pub(crate) fn rhythm(&self) -> Rhythm {

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use streamgauge_component::{ConfigType, Description, ReceiverFactory, Signal, Stability};
 
 use crate::scrape::poll::Polled;
-pub use crate::scrape::redis::Keys;
+use crate::scrape::redis::fleet;
 use crate::scrape::table::Table as _;
 pub use config::RedisConfig;
 pub use metrics::RedisMetrics;
@@ -47,7 +47,7 @@ pub static FACTORY: ReceiverFactory = ReceiverFactory {
     create: |create| {
         let config: Arc<RedisConfig> = create.config()?;
         Ok(Polled::new(config.rhythm(), move |host| {
-            let fleet = config.keys().fleet(host, config.rhythm())?;
+            let fleet = fleet(&config.keys(), config.limits(), host, config.rhythm())?;
             Ok(Box::new(scrape::RedisScrape::new(config.clone(), fleet)))
         }))
     },

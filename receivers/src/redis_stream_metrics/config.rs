@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use streamgauge_component::ComponentConfig;
 use streamgauge_config::Secret;
 use streamgauge_series::Pattern;
+use streamgauge_streams::{Keys, Sentinel, Topology, Transport};
 use streamgauge_transport::TlsClient;
 
 use super::metrics::StreamMetrics;
 use super::state::States;
 use crate::scrape::poll::{Rhythm, rhythm_problems};
-use crate::scrape::redis::{Keys, Limits, ResourceAttributes, Sentinel, Share, Topology, Transport};
+use crate::scrape::redis::{Limits, ResourceAttributes, Share};
 use crate::scrape::table::Toggles;
 
 /// Watches the streams of a Redis or Valkey server, their consumer groups and consumers.
@@ -161,13 +162,13 @@ impl StreamConfig {
             tls: self.tls.as_ref(),
             password_file: self.password_file.as_deref(),
             sentinel: self.sentinel.as_ref(),
-            limits: Limits {
-                topology: self.topology,
-                max_server_time: self.max_server_time,
-                max_command_time: self.max_command_time,
-            },
+            topology: self.topology,
             db: self.db,
         }
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { max_server_time: self.max_server_time, max_command_time: self.max_command_time }
     }
 
     pub(crate) fn rhythm(&self) -> Rhythm {

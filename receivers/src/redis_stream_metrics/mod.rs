@@ -41,6 +41,7 @@ use std::sync::Arc;
 use streamgauge_component::{ConfigType, Description, ReceiverFactory, Signal, Stability};
 
 use crate::scrape::poll::Polled;
+use crate::scrape::redis::fleet;
 use crate::scrape::table::Table as _;
 pub use config::StreamConfig;
 pub use metrics::StreamMetrics;
@@ -59,7 +60,7 @@ pub static FACTORY: ReceiverFactory = ReceiverFactory {
     create: |create| {
         let config: Arc<StreamConfig> = create.config()?;
         Ok(Polled::new(config.rhythm(), move |host| {
-            let fleet = config.keys().fleet(host, config.rhythm())?;
+            let fleet = fleet(&config.keys(), config.limits(), host, config.rhythm())?;
             Ok(Box::new(scrape::StreamScrape::new(config.clone(), fleet)))
         }))
     },

@@ -1,7 +1,6 @@
 //! The shared connections to the servers of a deployment, from the settings.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +10,10 @@ use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use streamgauge_component::{ComponentError, Host, State};
-use streamgauge_config::Secret;
 use streamgauge_redis::{
-    Budget, CallResult, Connect, Deployment, EndpointKeys, Identity, Monitor, Node, ReadCommand, Role,
-    SentinelOptions, Target, Unreachable, View,
+    Budget, CallResult, Deployment, Identity, Node, ReadCommand, Role, Unreachable, View,
 };
-use streamgauge_transport::TlsClient;
+use streamgauge_streams::Keys;
 use tokio::time::Instant;
 
 use super::poll::Rhythm;
@@ -25,70 +22,11 @@ use super::recorder::Resource;
 /// How old a view of the deployment may be while nothing happens.
 const MOST_AGE: Duration = Duration::from_secs(10);
 
-/// How the server is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Transport {
-    /// TCP.
-    Tcp,
-    /// A unix socket.
-    Unix,
-}
-
-impl From<Transport> for streamgauge_redis::Transport {
-    fn from(transport: Transport) -> Self {
-        match transport {
-            Transport::Tcp => streamgauge_redis::Transport::Tcp,
-            Transport::Unix => streamgauge_redis::Transport::Unix,
-        }
-    }
-}
-
-/// The keys of a section that say which server is meant.
-pub struct Keys<'a> {
-    pub(crate) endpoint: &'a str,
-    pub(crate) transport: Option<Transport>,
-    pub(crate) username: Option<&'a str>,
-    pub(crate) password: Option<&'a Secret>,
-    pub(crate) tls: Option<&'a TlsClient>,
-    pub(crate) db: Option<u32>,
-    pub(crate) password_file: Option<&'a Path>,
-    pub(crate) sentinel: Option<&'a Sentinel>,
-    pub(crate) limits: Limits,
-}
-
-/// What a receiver may do, and to whom.
+/// What a receiver may do to the servers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    pub(crate) topology: Topology,
     pub(crate) max_server_time: Share,
     pub(crate) max_command_time: Duration,
-}
-
-/// Which servers are meant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Topology {
-    /// All that belong together with the one at the endpoint: its replicas or its primary, the nodes of its cluster, or
-    /// what the sentinel watches.
-    #[default]
-    Auto,
-    /// The one at the endpoint alone.
-    Single,
-}
-
-/// `sentinel`: the endpoint is a sentinel that wants another user, or none, than the servers it watches.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Sentinel {
-    /// ACL user of the sentinels.
-    pub username: Option<String>,
-    /// That user's password. Without it the sentinels are not logged in to.
-    pub password: Option<Secret>,
-    /// File with that password, read again at every connect.
-    pub password_file: Option<PathBuf>,
-    /// Names of the masters to watch; all when empty.
-    pub masters: Vec<String>,
 }
 
 /// A share of a node's main thread: `0.2%`, or `unlimited`.
@@ -134,87 +72,20 @@ impl<'de> Deserialize<'de> for Share {
     }
 }
 
-impl Keys<'_> {
-    /// The server at the endpoint.
-    ///
-    /// # Errors
-    /// What is wrong, by key.
-    pub fn target(&self) -> Result<Target, Vec<(&'static str, String)>> {
-        Target::new(&EndpointKeys {
-            endpoint: self.endpoint,
-            transport: self.transport.map(Into::into),
-            username: self.username,
-            password: self.password.map(Secret::expose),
-            password_file: self.password_file,
-            tls: self.tls.map(|tls| !tls.insecure),
-            db: self.db,
-        })
-    }
-
-    /// How TLS is spoken, where it is.
-    pub fn tls(&self) -> TlsClient {
-        self.tls.cloned().unwrap_or_default()
-    }
-
-    /// Whether all servers that belong together with the one at the endpoint are meant.
-    pub fn follows(&self) -> bool {
-        self.limits.topology == Topology::Auto
-    }
-
-    /// What a deployment needs to know of its sentinels; `target` is the servers' user.
-    pub fn sentinel(&self, target: &Target) -> SentinelOptions {
-        let Some(sentinel) = self.sentinel else { return SentinelOptions::default() };
-        let password = sentinel.password.as_ref().map(Secret::expose);
-        let file = sentinel.password_file.as_deref();
-        let login = target.with_user(sentinel.username.as_deref(), password, file);
-        SentinelOptions { login: Some(login), masters: sentinel.masters.clone() }
-    }
-
-    /// What is wrong with them, by path below the section.
-    pub(crate) fn problems(&self) -> Vec<(String, String)> {
-        let mut problems: Vec<_> = self
-            .target()
-            .err()
-            .unwrap_or_default()
-            .into_iter()
-            .map(|(key, message)| (key.to_owned(), message))
-            .collect();
-        let tls = self.tls.map(TlsClient::problems).unwrap_or_default();
-        problems.extend(tls.into_iter().map(|(key, message)| (format!("tls::{key}"), message)));
-        problems
-    }
-
-    /// The deployment, which all receivers of this process share that name the same seed as the same user.
-    pub(crate) fn fleet(&self, host: &Host, rhythm: Rhythm) -> Result<Fleet, ComponentError> {
-        let id = host.id();
-        let target = self.target().map_err(|problems| {
-            let text: Vec<_> = problems.iter().map(|(key, message)| format!("{key}: {message}")).collect();
-            ComponentError(format!("{id}: {}", text.join("; ")))
-        })?;
-        let settings = self.tls();
-        let tls = if target.tls { Some(settings.load(&[]).map_err(ComponentError::new)?) } else { None };
-        let tls = tls.map(|tls| tls.get());
-        let db = target.db;
-        let options = self.sentinel(&target);
-        let proof = format!("{settings:?}");
-        let follow = self.follows();
-        let key =
-            format!("{} {:?} {follow}", Monitor::key(&target, &(&proof, &options.login)), options.masters);
-        let process = host.clone();
-        let connect: Connect = Arc::new(move |target| {
-            let key = Monitor::key(&target, &proof);
-            let name = settings.server_name_override.clone();
-            process.shared(&key, || Monitor::new(target, tls.clone(), name))
-        });
-        let seed = connect(options.login.clone().unwrap_or_else(|| target.clone()));
-        let deployment = host.shared(&key, || Deployment::new(seed, target, options, follow, connect));
-        let budget = Budget {
-            max_server_time: self.limits.max_server_time.0,
-            max_command_time: self.limits.max_command_time,
-            interval: rhythm.interval,
-        };
-        Ok(Fleet { deployment, host: host.clone(), db, limit: rhythm.limit(), budget })
-    }
+/// The deployment that the keys mean, as one receiver asks it.
+pub(crate) fn fleet(
+    keys: &Keys<'_>,
+    limits: Limits,
+    host: &Host,
+    rhythm: Rhythm,
+) -> Result<Fleet, ComponentError> {
+    let (deployment, target) = keys.deployment(host)?;
+    let budget = Budget {
+        max_server_time: limits.max_server_time.0,
+        max_command_time: limits.max_command_time,
+        interval: rhythm.interval,
+    };
+    Ok(Fleet { deployment, host: host.clone(), db: target.db, limit: rhythm.limit(), budget })
 }
 
 /// A deployment as one receiver uses it.
