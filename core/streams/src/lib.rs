@@ -1,6 +1,7 @@
 //! Redis streams as a job uses them: read, acknowledge, claim, publish, and what an entry means.
 //!
 //! - [`Entry`]: one entry as it stands in a stream.
+//! - [`encoding`]: what an entry means, as an OTLP request, and back.
 //! - [`Link`]: a connection of one's own to one node, made from its `Monitor`. [`Link::call`] sends a [`Request`] (any number
 //!   of commands in one piece) and gives its [`Replies`] by a deadline; [`Link::send`] and [`Link::receive`] are its halves,
 //!   for those who ask for the next before they have read the last. An `Unreachable` means that the link is lost and what
@@ -27,6 +28,7 @@
 //! `core/redis` is what a monitor may do, and can only read. This crate writes: whoever stands on it has been told by
 //! the user to take part in a stream. It knows nothing of pipelines.
 
+pub mod encoding;
 mod entry;
 mod link;
 mod owner;

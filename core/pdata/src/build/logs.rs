@@ -6,9 +6,7 @@ use crate::wire;
 impl Scope<'_, Logs> {
     /// Opens a log record that was seen at `observed`, in nanoseconds since 1970.
     pub fn record(&mut self, observed: u64) -> LogRecord<'_> {
-        let mut open = self.open.item(2);
-        wire::put_fixed64(open.buf(), 11, observed);
-        LogRecord { open }
+        LogRecord::new(self.open.item(2), observed)
     }
 }
 
@@ -18,7 +16,12 @@ pub struct LogRecord<'a> {
     open: Open<'a>,
 }
 
-impl LogRecord<'_> {
+impl<'a> LogRecord<'a> {
+    pub(super) fn new(mut open: Open<'a>, observed: u64) -> Self {
+        wire::put_fixed64(open.buf(), 11, observed);
+        LogRecord { open }
+    }
+
     /// When it happened, in nanoseconds since 1970.
     pub fn time(&mut self, nanos: u64) -> &mut Self {
         wire::put_fixed64(self.open.buf(), 1, nanos);
@@ -57,6 +60,12 @@ impl LogRecord<'_> {
         wire::put_fixed32(self.open.buf(), 8, u32::from(flags));
         wire::put_len(self.open.buf(), 9, &trace_id);
         wire::put_len(self.open.buf(), 10, &span_id);
+        self
+    }
+
+    /// The trace that the record belongs to, where no span of it is known.
+    pub fn trace_id(&mut self, trace_id: [u8; 16]) -> &mut Self {
+        wire::put_len(self.open.buf(), 9, &trace_id);
         self
     }
 

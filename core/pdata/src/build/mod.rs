@@ -17,6 +17,7 @@
 //! assert_eq!(count(Signal::Metrics, &bytes), 1);
 //! ```
 
+mod log_list;
 mod logs;
 mod metrics;
 mod points;
@@ -27,6 +28,7 @@ use std::marker::PhantomData;
 use bytes::Bytes;
 
 use crate::wire;
+pub use log_list::LogList;
 pub use logs::LogRecord;
 pub use metrics::Metric;
 pub use points::{ExponentialHistogramPoint, HistogramPoint, NumberPoint, SummaryPoint};
@@ -115,6 +117,13 @@ impl<'a> Open<'a> {
     /// An open message that is itself an item.
     fn item(&mut self, number: u32) -> Open<'_> {
         let open = Open::new(self.output, number);
+        open.output.items += 1;
+        open
+    }
+
+    /// The same of an output whose open messages are closed by somebody else; field 2, as records are.
+    fn item_of(output: &'a mut Output) -> Self {
+        let open = Open::new(output, 2);
         open.output.items += 1;
         open
     }

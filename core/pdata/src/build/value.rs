@@ -177,6 +177,12 @@ impl EncodedValue {
         self.0.clear();
         value.put(&mut self.0);
     }
+
+    /// The memory, emptied, for whoever writes the encoded form.
+    pub(crate) fn anew(&mut self) -> &mut Vec<u8> {
+        self.0.clear();
+        &mut self.0
+    }
 }
 
 impl ToValue for EncodedValue {

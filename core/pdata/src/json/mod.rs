@@ -16,6 +16,7 @@ mod number;
 mod read;
 mod text;
 mod token;
+mod value;
 mod write;
 
 pub use error::JsonError;
