@@ -1,7 +1,7 @@
 //! `streamgauge doctor`: what a configuration names, looked at where it is.
 //!
 //! - `servers`: which Redis servers are meant and what is needed of them; `redis` goes through one of them: `reach`,
-//!   `rights`, `features`, `state`, `streams`.
+//!   `rights`, `features`, `state`, `custom`, `streams`.
 //! - `peers`: whom the exporters send to.
 //! - `disk`: the directories of queues and dead letters.
 //! - `finding`: how it is told. `progress`: all at once, with a word about what takes long.
@@ -9,6 +9,7 @@
 //! It only reads, in the monitor's manners, and ends in time. The one thing it writes is an empty file in a directory
 //! that the collector would write to, removed at once.
 
+mod custom;
 mod disk;
 mod features;
 mod finding;

@@ -13,7 +13,7 @@ use super::features::Version;
 use super::finding::{Chart, Finding};
 use super::reach::{reach, unreachable};
 use super::servers::Server;
-use super::{Limits, features, rights, state, streams};
+use super::{Limits, custom, features, rights, state, streams};
 
 /// A connected server under examination.
 pub(super) struct Patient<'a> {
@@ -22,7 +22,7 @@ pub(super) struct Patient<'a> {
     pub(super) limits: Limits,
     pub(super) deadline: Instant,
     /// Whether keys are asked for here, and not at another node.
-    serves: bool,
+    pub(super) serves: bool,
 }
 
 impl Patient<'_> {
@@ -123,6 +123,7 @@ async fn go_on(patient: &Patient<'_>, round_trip: Duration, chart: &mut Chart) -
         state::examine(&info, !patient.server.streams.is_empty(), chart);
         state::clock(&info, middle, round_trip, chart);
     }
+    custom::examine(patient, &info, chart).await?;
     if !is_sentinel {
         state::settings(patient, may.config, &info, chart).await?;
         if may.streams && patient.serves {

@@ -7,7 +7,8 @@ mod rule;
 
 use streamgauge_redis::{CallResult, Fault, Info, ReadCommand, Setting, StreamId, Unreachable};
 
-use self::rule::{Rule, example, key_pattern};
+use self::rule::{Rule, example, key_pattern, literal};
+use super::custom;
 use super::features::Version;
 use super::finding::Chart;
 use super::redis::{Patient, text};
@@ -122,6 +123,11 @@ fn wanted(patient: &Patient<'_>, version: &Version, info: &Info<'_>) -> Vec<Righ
     }
     let setting = ReadCommand::setting(Setting::SlowlogMaxLen);
     all.push(right("config|get", setting, Some("what the doctor says of slow log and latency monitor")));
+    for (command, key) in custom::declared(patient, info).commands() {
+        let keys = key.map(|key| literal(&String::from_utf8_lossy(&key)));
+        let (rule, without) = (command.name(), Some("custom metrics and checks that ask for it"));
+        all.push(Right { rule, command, keys, without });
+    }
     for (db, config) in &patient.server.streams {
         if *db != 0 {
             // Connecting has selected a database already, or failed: nothing is left to try.

@@ -2,6 +2,7 @@
 
 use streamgauge_config::{Component, Config, Diagnostics};
 use streamgauge_receivers::redis::RedisConfig;
+use streamgauge_receivers::redis::custom::{Check, CustomMetric};
 use streamgauge_receivers::redis_stream_metrics::StreamConfig;
 use streamgauge_redis::{Monitor, SentinelOptions, Target};
 use streamgauge_streams::Keys;
@@ -18,6 +19,9 @@ pub(super) struct Server {
     pub(super) components: String,
     /// What is wanted of its streams, and in which database.
     pub(super) streams: Vec<(u32, StreamConfig)>,
+    /// What the receivers declare themselves.
+    pub(super) metrics: Vec<CustomMetric>,
+    pub(super) checks: Vec<Check>,
     /// Whether all servers that belong together with it are meant.
     pub(super) follow: bool,
     /// Where it is a sentinel.
@@ -37,6 +41,8 @@ pub(super) fn examinations(config: &Config, limits: Limits) -> Result<Vec<Examin
             Some((_, known)) => {
                 known.components = format!("{}, {}", known.components, server.components);
                 known.streams.extend(server.streams);
+                known.metrics.extend(server.metrics);
+                known.checks.extend(server.checks);
                 known.follow |= server.follow;
                 // Connecting with a database shows whether the user may select one.
                 if known.target.db == 0 {
@@ -58,7 +64,12 @@ pub(super) fn examinations(config: &Config, limits: Limits) -> Result<Vec<Examin
 fn server(receiver: &Component) -> Result<Option<Server>, Diagnostics> {
     let section = &receiver.section;
     match receiver.type_name.as_str() {
-        "redis" => Ok(seen(receiver, &section.read::<RedisConfig>()?.keys())),
+        "redis" => {
+            let config: RedisConfig = section.read()?;
+            let server = seen(receiver, &config.keys());
+            let (metrics, checks) = (config.custom_metrics, config.checks);
+            Ok(server.map(|server| Server { metrics, checks, ..server }))
+        }
         "redis_stream_metrics" => {
             let config: StreamConfig = section.read()?;
             let server = seen(receiver, &config.keys());
@@ -75,6 +86,8 @@ fn seen(receiver: &Component, keys: &Keys<'_>) -> Option<Server> {
         tls: keys.tls(),
         components: receiver.id.to_string(),
         streams: Vec::new(),
+        metrics: Vec::new(),
+        checks: Vec::new(),
         follow: keys.follows(),
         sentinel: keys.sentinel(&target),
         target,

@@ -377,3 +377,38 @@ fn a_wrong_configuration_and_a_wrong_command_line_have_the_codes_of_the_other_co
     assert!(wrong.err.contains("endpoin"), "{}", wrong.err);
     assert_eq!(Visit::pay("{}", &["--timeout", "soon"]).code, Some(2));
 }
+
+#[test]
+fn checks_of_the_configuration_are_looked_at_and_their_rights_are_told() {
+    let server = Redis::start();
+    server.run::<()>("RPUSH jobs a b c");
+    let more = ", custom_metrics: [{name: app.slip, field: used_memroy}],
+        checks: [{name: few, command: LLEN jobs, op: '<', value: 2, message: start a worker},
+                 {name: kept, field: maxmemory_policy, op: '==', value: noeviction},
+                 {name: link, field: master_link_status, op: '==', value: up}]";
+    let yaml = format!(
+        "{{receivers: {{redis: {{endpoint: '{}'{more}}}}}, exporters: {{nop: }},
+          service: {{pipelines: {{metrics: {{receivers: [redis], exporters: [nop]}}}}}}}}",
+        server.url()
+    );
+    let findings = Visit::json(&yaml, &[]);
+    findings.fails(&[]);
+    let failed = findings.one("warn", "check");
+    assert_eq!(failed, ("few: LLEN jobs < 2 does not hold (it is 3)", "start a worker"));
+    assert!(findings.one("ok", "check").0.starts_with("kept: maxmemory_policy == noeviction"));
+    assert!(
+        findings.one("note", "check").0.contains("link")
+            && findings.one("note", "custom").0.contains("used_memory`")
+    );
+    // A critical one is a failure.
+    let critical = yaml.replace("name: few,", "name: few, severity: critical,");
+    Visit::json(&critical, &[]).fails(&["check"]);
+
+    server.run::<()>("ACL SETUSER monitor on >hunter2 -@all +ping +info +client|setname +config|get");
+    let yaml = yaml.replace("endpoint:", "username: monitor, password: hunter2, endpoint:");
+    let findings = Visit::json(&yaml, &[]);
+    let (what, todo) = findings.one("note", "rights");
+    assert!(what.contains("custom metrics and checks"), "{what}");
+    server.cli(&todo.split(' ').collect::<Vec<_>>());
+    assert!(Visit::json(&yaml, &[]).all("note", "rights").is_empty());
+}

@@ -5,8 +5,10 @@ mod examine;
 use redis::Cmd;
 
 mod detail;
+mod named;
 
 pub use detail::SAFE_SETTINGS;
+pub use named::Named;
 
 use crate::id::StreamId;
 

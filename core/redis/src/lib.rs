@@ -27,7 +27,7 @@ mod topology;
 
 pub use capped::Socket;
 pub use client::ClientLine;
-pub use command::{Priority, ReadCommand, SAFE_SETTINGS, Setting};
+pub use command::{Named, Priority, ReadCommand, SAFE_SETTINGS, Setting};
 pub use connect::Identity;
 pub use endpoint::{Address, EndpointKeys, Target, Transport};
 pub use error::{CommandError, Fault, Unreachable};

@@ -10,6 +10,7 @@ use streamgauge_config::Secret;
 use streamgauge_streams::{Keys, Sentinel, Topology, Transport};
 use streamgauge_transport::TlsClient;
 
+use super::custom::{self, Check, CustomMetric};
 use super::metrics::RedisMetrics;
 use crate::scrape::poll::{Rhythm, rhythm_problems};
 use crate::scrape::redis::{Limits, ResourceAttributes, Share};
@@ -60,6 +61,10 @@ pub struct RedisConfig {
     pub timeout: Duration,
     /// Switches of single metrics by name, such as `redis.cmd.calls: {enabled: true}`.
     pub metrics: Toggles<RedisMetrics>,
+    /// Metrics of your own, each from a field of INFO or a command that reads one number.
+    pub custom_metrics: Vec<CustomMetric>,
+    /// What must hold on each server that tells it. `streamgauge doctor` looks at the same.
+    pub checks: Vec<Check>,
     /// Switches of the resource's attributes.
     pub resource_attributes: ResourceAttributes,
     /// The most series that one metric of one server may have. What is beyond goes into one whose attributes are all
@@ -84,6 +89,8 @@ impl Default for RedisConfig {
             initial_delay: Duration::from_secs(1),
             timeout: Duration::ZERO,
             metrics: Toggles::default(),
+            custom_metrics: Vec::new(),
+            checks: Vec::new(),
             resource_attributes: ResourceAttributes::default(),
             cardinality_limit: 1000,
         }
@@ -123,6 +130,7 @@ impl ComponentConfig for RedisConfig {
     fn problems(&self) -> Vec<(String, String)> {
         let mut problems = self.keys().problems();
         problems.extend(rhythm_problems(self.collection_interval));
+        problems.extend(custom::config::problems(&self.custom_metrics, &self.checks));
         if self.cardinality_limit == 0 {
             problems.push(("cardinality_limit".to_owned(), "must be at least 1".to_owned()));
         }

@@ -5,6 +5,7 @@
 //! - `scrape`: one round over all nodes of the deployment.
 //! - `node`: one node's part of it, `INFO everything` and nothing else (CLUSTER INFO where its metrics are on).
 //! - `info`: from the answer to points; `unknown`: numbers that no metric names.
+//! - [`custom`]: metrics and checks that the configuration declares.
 //! - `detail`: what other commands tell, `clients` and `settings` among it, sent only for metrics that are on.
 //!
 //! A restart or CONFIG RESETSTAT moves the start time of the counters. A server that is down is `redis.up` 0; no other
@@ -12,6 +13,7 @@
 
 mod clients;
 pub mod config;
+pub mod custom;
 mod detail;
 mod info;
 mod metrics;

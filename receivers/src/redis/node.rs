@@ -6,6 +6,7 @@ use streamgauge_redis::{Identity, Info, ReadCommand, Role, text};
 use tokio::time::Instant;
 
 use super::config::RedisConfig;
+use super::custom::{self, Custom};
 use super::detail::Detail;
 use super::info::{self, Own};
 use super::metrics::{ROWS, RedisMetrics, needs_cluster_info};
@@ -26,6 +27,7 @@ pub(crate) struct NodeScrape {
     wants_cluster: bool,
     patience: Patience,
     detail: Detail,
+    custom: Option<Custom>,
     /// The process that answered last: its run id, its uptime in seconds.
     process: Option<(String, i64)>,
     /// What it said of itself, and what it does.
@@ -44,13 +46,17 @@ pub(crate) struct Seen {
 
 impl NodeScrape {
     pub(crate) fn new(config: &RedisConfig, server: Server) -> Self {
-        let enabled = config.metrics.enabled();
+        let mut enabled = config.metrics.enabled();
         let wants_cluster = ROWS.iter().zip(&enabled).any(|(row, on)| *on && needs_cluster_info(row.source));
+        let detail = Detail::new(config, &enabled);
+        let metrics = RedisMetrics::metrics().chain(custom::metrics(config));
+        enabled.resize(enabled.len() + config.custom_metrics.len(), true);
         NodeScrape {
             server,
             resource: config.resource_attributes.clone(),
-            detail: Detail::new(config, &enabled),
-            recorder: Recorder::new(RedisMetrics::metrics(), enabled).limited(config.cardinality_limit),
+            detail,
+            custom: Custom::new(config),
+            recorder: Recorder::new(metrics, enabled).limited(config.cardinality_limit),
             wants_cluster,
             patience: Patience::default(),
             process: None,
@@ -92,6 +98,9 @@ impl NodeScrape {
                 };
                 info::record(&info, cluster.as_ref(), &own, &mut self.recorder);
                 self.detail.round(&self.server, &info, (deadline, now), &mut self.recorder).await;
+                if let Some(custom) = &mut self.custom {
+                    custom.round(&self.server, &info, deadline, &mut self.recorder).await;
+                }
                 Seen { problem, is_suspect }
             }
             Ok(Err(error)) => self.down(now, format!("INFO is refused: {error}")),

@@ -292,6 +292,9 @@ pub(super) static ROWS: &[Row] = &[
     row("redis.config.text", GAUGE, "", OFF, &["setting", "value"], Extra, "1 for the value of a setting that is a text"),
     row("redis.config.client_output_buffer_limit", GAUGE, "By", OFF, &["class", "limit"], Extra, "client-output-buffer-limit: hard and soft limit of the class"),
     row("redis.config.client_output_buffer_limit.time", GAUGE, "s", OFF, &["class"], Extra, "How long a client may be over the soft limit"),
+    // What the configuration declares.
+    row("redis.check.ok", GAUGE, "1", ON, &["check", "severity", "reason"], Extra, "1 when what `checks` wants holds, 0 when it does not; the reason is `ok`, or the check's message"),
+    row("redis.custom.unread", GAUGE, "1", ON, &["name", "reason"], Extra, "1 for a custom metric or check that this server does not tell: `absent`, `not_a_number`, or why the command is refused"),
     // Whatever comes next.
     row("redis.info.field", GAUGE, "", OFF, &["section", "field"], Unknown, "Numbers of INFO that no other metric here tells, members of lines as field.member; at most 200 of them"),
     row("redis.info.omitted", GAUGE, "{field}", OFF, &[], Omitted, "How many such numbers are over that limit"),

@@ -29,7 +29,7 @@ impl From<f64> for Number {
 }
 
 impl Number {
-    fn double(self) -> f64 {
+    pub(crate) fn double(self) -> f64 {
         match self {
             Number::Int(value) => value as f64,
             Number::Double(value) => value,

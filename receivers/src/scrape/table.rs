@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::sync::{Mutex, PoisonError};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, MapAccess, Visitor};
@@ -35,7 +36,7 @@ pub(crate) enum Since {
 }
 
 /// One metric.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Metric {
     pub(crate) name: &'static str,
     pub(crate) unit: &'static str,
@@ -58,6 +59,33 @@ pub trait Table: 'static {
     /// Their names.
     #[doc(hidden)]
     fn names() -> &'static [&'static str];
+}
+
+/// A metric that a configuration declares. Each declaration is kept once, for as long as the process lives: to load the same
+/// again costs nothing.
+pub(crate) fn declared<'a>(
+    name: &str,
+    unit: &str,
+    kind: Kind,
+    attributes: impl Iterator<Item = &'a String>,
+    about: &str,
+) -> &'static Metric {
+    static ALL: Mutex<Vec<&'static Metric>> = Mutex::new(Vec::new());
+    let attributes: Vec<_> = attributes.map(String::as_str).collect();
+    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_the_same = |known: &&&Metric| {
+        (known.name, known.unit, known.kind, known.about) == (name, unit, kind, about)
+            && known.attributes == attributes
+    };
+    if let Some(known) = all.iter().find(is_the_same) {
+        return known;
+    }
+    let lasting = |text: &str| -> &'static str { Box::leak(text.into()) };
+    let attributes = attributes.into_iter().map(lasting).collect::<Vec<_>>().leak();
+    let (name, unit, about) = (lasting(name), lasting(unit), lasting(about));
+    let metric = Box::leak(Box::new(Metric { name, unit, kind, enabled: true, attributes, about }));
+    all.push(metric);
+    metric
 }
 
 /// `metrics`: switches by name.

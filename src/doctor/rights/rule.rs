@@ -95,6 +95,11 @@ pub(super) fn key_pattern(pattern: &str) -> String {
     if is_regex { "*" } else { pattern }.to_owned()
 }
 
+/// The pattern of one key.
+pub(super) fn literal(key: &str) -> String {
+    key.chars().flat_map(|c| "*?[]\\".contains(c).then_some('\\').into_iter().chain([c])).collect()
+}
+
 /// A key that the pattern matches.
 pub(super) fn example(pattern: &str) -> String {
     let pattern = key_pattern(pattern);
