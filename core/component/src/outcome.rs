@@ -21,6 +21,9 @@ pub enum Outcome {
         reason: Reason,
         /// How long the source should wait, when that is known.
         after: Option<Duration>,
+        /// Whether the peer itself had the data and said "not now". What counts its tries counts this one, and none that
+        /// never came to the peer.
+        answered: bool,
         /// Why, for a person.
         detail: Option<Arc<str>>,
     },
@@ -39,12 +42,12 @@ impl Outcome {
 
     /// To be tried again, without a known delay.
     pub fn retry(reason: Reason) -> Self {
-        Outcome::Retry { reason, after: None, detail: None }
+        Outcome::Retry { reason, after: None, answered: false, detail: None }
     }
 
     /// To be tried again after a delay.
     pub fn retry_after(reason: Reason, after: Duration) -> Self {
-        Outcome::Retry { reason, after: Some(after), detail: None }
+        Outcome::Retry { reason, after: Some(after), answered: false, detail: None }
     }
 
     /// The reason, unless it was delivered.
@@ -71,16 +74,17 @@ impl Outcome {
         }
     }
 
-    /// The worse of two; of two retries the one with the longer delay.
+    /// The worse of two; of two retries the one with the longer delay. It was answered if one was.
     #[must_use]
     pub fn worst(self, other: Outcome) -> Outcome {
         match (&self, &other) {
-            (Outcome::Retry { after: a, .. }, Outcome::Retry { after: b, .. }) => {
-                if b > a {
-                    other
-                } else {
-                    self
+            (Outcome::Retry { after: a, answered: x, .. }, Outcome::Retry { after: b, answered: y, .. }) => {
+                let either = *x || *y;
+                let mut worse = if b > a { other } else { self };
+                if let Outcome::Retry { answered, .. } = &mut worse {
+                    *answered = either;
                 }
+                worse
             }
             _ if other.rank() > self.rank() => other,
             _ => self,
@@ -188,6 +192,10 @@ mod tests {
         assert_eq!(rejected.clone().worst(Outcome::Delivered), rejected);
         assert_eq!(rejected.worst(short.clone()), short);
         assert_eq!(short.clone().worst(long.clone()), long);
+        let answered =
+            Outcome::Retry { reason: Reason::QueueFull, after: None, answered: true, detail: None };
+        let Outcome::Retry { after, answered, .. } = answered.worst(long.clone()) else { panic!() };
+        assert_eq!((after, answered), (Some(Duration::from_secs(9)), true));
         assert_eq!(long.clone().worst(short), long);
     }
 }

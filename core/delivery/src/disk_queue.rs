@@ -360,7 +360,7 @@ impl Inner {
 }
 
 fn refuse(load: Load, reason: Reason, detail: Arc<str>) {
-    load.settle(&Outcome::Retry { reason, after: Some(DELAY), detail: Some(detail) });
+    load.settle(&Outcome::Retry { reason, after: Some(DELAY), answered: false, detail: Some(detail) });
 }
 
 impl Queue for DiskQueue {

@@ -132,7 +132,7 @@ impl MemoryQueue {
                 Entry::Full(load) => {
                     let (reason, after) = (Reason::QueueFull, Some(FULL_QUEUE_DELAY));
                     let detail = Some("sending queue is full".into());
-                    load.settle(&Outcome::Retry { reason, after, detail });
+                    load.settle(&Outcome::Retry { reason, after, answered: false, detail });
                     return Ok(());
                 }
                 Entry::Closed(load) => return Err(load),

@@ -148,7 +148,7 @@ impl Sender {
                 Err(Failure::Panicked(why)) if joined => {
                     let since = *fell.get_or_insert_with(Instant::now);
                     if self.is_over(since.elapsed()) {
-                        self.end(load, &exhausted(&why, None)).await;
+                        self.end(load, &exhausted(&why, None, false)).await;
                     } else {
                         halve(load, &mut left);
                     }
@@ -205,6 +205,7 @@ impl Sender {
                 if is_down(&error) { pass.failed() } else { pass.answered() }
             }
             let text = error.to_string();
+            let answered = matches!(error, ExportError::Retryable { answered: true, .. });
             let asked = match error {
                 ExportError::Permanent { about: About::Content, .. } => return Err(Failure::Content(text)),
                 ExportError::Permanent { about: About::Peer, .. } => {
@@ -217,7 +218,7 @@ impl Sender {
             let own = backoff.next(self.host.random().next());
             let wait = own.max(asked.unwrap_or_default()).min(LONGEST_WAIT);
             if !self.retry.enabled || self.is_over(began.elapsed() + wait) {
-                return Err(Failure::Ended(exhausted(&text, Some(wait))));
+                return Err(Failure::Ended(exhausted(&text, Some(wait), answered)));
             }
             let next = Instant::now() + wait;
             self.tell_retry(&text, wait, request.items);
@@ -243,7 +244,7 @@ impl Sender {
             biased;
             pass = breaker.pass() => Ok(Some(pass)),
             () = self.stop.gives_up() => Err(Outcome::retry(Reason::Stopping)),
-            () = sleep(patience) => Err(exhausted(last.unwrap_or("the circuit is open"), None)),
+            () = sleep(patience) => Err(exhausted(last.unwrap_or("the circuit is open"), None, false)),
         }
     }
 
@@ -430,13 +431,13 @@ fn halve(load: Load, left: &mut Vec<Load>) {
     left.push(first);
 }
 
-fn exhausted(text: &str, after: Option<Duration>) -> Outcome {
+fn exhausted(text: &str, after: Option<Duration>, answered: bool) -> Outcome {
     let detail = Some(format!("no more retries left: {text}").into());
-    Outcome::Retry { reason: Reason::RetriesExhausted, after, detail }
+    Outcome::Retry { reason: Reason::RetriesExhausted, after, answered, detail }
 }
 
 fn stopping(text: &str) -> Outcome {
-    Outcome::Retry { reason: Reason::Stopping, after: None, detail: Some(text.into()) }
+    Outcome::Retry { reason: Reason::Stopping, after: None, answered: false, detail: Some(text.into()) }
 }
 
 /// Counts an attempt for as long as it lasts, however it ends.

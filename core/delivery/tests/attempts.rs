@@ -12,8 +12,9 @@ use streamgauge_component::{
     DeliverySettings, Exporter, Outcome, QueueSettings, Reason, RetrySettings, State,
 };
 
-fn retry(reason: Reason, after: u64, detail: &str) -> Option<Outcome> {
-    Some(Outcome::Retry { reason, after: Some(Duration::from_secs(after)), detail: Some(detail.into()) })
+fn retry(reason: Reason, after: u64, answered: bool, detail: &str) -> Option<Outcome> {
+    let after = Some(Duration::from_secs(after));
+    Some(Outcome::Retry { reason, after, answered, detail: Some(detail.into()) })
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,7 +96,7 @@ async fn retries_end_with_the_elapsed_time_and_the_source_hears_it() {
     rig.send(&["a"]).await;
     rig.settled().await;
     let text = "no more retries left: connection refused";
-    assert_eq!(rig.source.outcomes(), [retry(Reason::RetriesExhausted, 30, text)]);
+    assert_eq!(rig.source.outcomes(), [retry(Reason::RetriesExhausted, 30, false, text)]);
     let last = *peer.times().last().unwrap();
     assert!(last <= 300.0 && last > 260.0, "{last}");
     assert_eq!(rig.node.returned.counts().collect::<Vec<_>>(), [(Reason::RetriesExhausted, 10)]);
@@ -124,7 +125,7 @@ async fn switched_off_there_is_one_attempt() {
     rig.settled().await;
     assert_eq!(peer.times(), [0.0]);
     let heard = rig.source.outcomes();
-    assert_eq!(heard, [self::retry(Reason::RetriesExhausted, 7, "no more retries left: busy")]);
+    assert_eq!(heard, [self::retry(Reason::RetriesExhausted, 7, true, "no more retries left: busy")]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -253,7 +254,7 @@ async fn a_wish_that_no_clock_can_hold_ends_the_retries_and_nothing_else() {
     let rig = Rig::new(settings(), &peer);
     rig.send(&["a", "b"]).await;
     rig.settled().await;
-    let heard = retry(Reason::RetriesExhausted, YEAR.as_secs(), "no more retries left: busy");
+    let heard = retry(Reason::RetriesExhausted, YEAR.as_secs(), true, "no more retries left: busy");
     assert_eq!(rig.source.outcomes(), [heard.clone(), heard]);
     rig.send(&["c"]).await;
     rig.settled().await;

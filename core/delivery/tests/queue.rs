@@ -21,7 +21,7 @@ fn queue(change: impl FnOnce(&mut QueueSettings)) -> DeliverySettings {
 
 fn full() -> Option<Outcome> {
     let (reason, after) = (Reason::QueueFull, Some(Duration::from_secs(1)));
-    Some(Outcome::Retry { reason, after, detail: Some("sending queue is full".into()) })
+    Some(Outcome::Retry { reason, after, answered: false, detail: Some("sending queue is full".into()) })
 }
 
 const SLOW: Answer = Answer::Slow(Duration::from_secs(1));

@@ -95,7 +95,7 @@ impl Outbox {
             node.returned.add(Reason::ComponentDown, batch.items() as u64);
         }
         let reason = Reason::ComponentDown;
-        batch.settle(&Outcome::Retry { reason, after: None, detail: Some(detail.into()) });
+        batch.settle(&Outcome::Retry { reason, after: None, answered: false, detail: Some(detail.into()) });
     }
 }
 

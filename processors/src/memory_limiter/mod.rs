@@ -53,7 +53,10 @@ impl Processor for MemoryLimiter {
         let detail: Arc<str> = pressure.to_string().into();
         for part in batch.parts {
             let (reason, after) = (Reason::MemoryLimit, Some(Pressure::DELAY));
-            out.give_back(part, Outcome::Retry { reason, after, detail: Some(detail.clone()) });
+            out.give_back(
+                part,
+                Outcome::Retry { reason, after, answered: false, detail: Some(detail.clone()) },
+            );
         }
     }
 }

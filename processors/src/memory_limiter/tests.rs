@@ -33,7 +33,8 @@ fn above_the_soft_limit_data_is_given_back_with_a_delay_and_below_it_passes() {
 
     let held = host.budget().charge(Bytes::from(vec![0; MIB as usize + 1])).unwrap();
     assert!(bench.process(source.batch(Signal::Logs, "above", 4)).is_empty());
-    let Some(Some(Outcome::Retry { reason: Reason::MemoryLimit, after, detail })) = source.outcomes().pop()
+    let Some(Some(Outcome::Retry { reason: Reason::MemoryLimit, after, answered: false, detail })) =
+        source.outcomes().pop()
     else {
         panic!("{:?}", source.outcomes())
     };
