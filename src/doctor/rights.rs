@@ -3,6 +3,7 @@
 //! ACL DRYRUN tells without doing anything, where the server has it and the user may ask. Elsewhere the commands
 //! themselves are sent: each reads only, and from a key that need not exist, because rights are looked at first.
 
+mod logs;
 mod rule;
 
 use streamgauge_redis::{CallResult, Fault, Info, ReadCommand, Setting, StreamId, Unreachable};
@@ -128,6 +129,7 @@ fn wanted(patient: &Patient<'_>, version: &Version, info: &Info<'_>) -> Vec<Righ
         let (rule, without) = (command.name(), Some("custom metrics and checks that ask for it"));
         all.push(Right { rule, command, keys, without });
     }
+    all.extend(logs::wanted(&patient.server.logs, version));
     for (db, config) in &patient.server.streams {
         if *db != 0 {
             // Connecting has selected a database already, or failed: nothing is left to try.

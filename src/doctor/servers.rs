@@ -1,8 +1,8 @@
 //! Which Redis servers a configuration names, and what is wanted of them.
 
-use streamgauge_config::{Component, Config, Diagnostics};
-use streamgauge_receivers::redis::RedisConfig;
+use streamgauge_config::{Component, Config, Diagnostics, Signal};
 use streamgauge_receivers::redis::custom::{Check, CustomMetric};
+use streamgauge_receivers::redis::{LogsConfig, RedisConfig};
 use streamgauge_receivers::redis_stream_metrics::StreamConfig;
 use streamgauge_redis::{Monitor, SentinelOptions, Target};
 use streamgauge_streams::Keys;
@@ -22,6 +22,8 @@ pub(super) struct Server {
     /// What the receivers declare themselves.
     pub(super) metrics: Vec<CustomMetric>,
     pub(super) checks: Vec<Check>,
+    /// What logs pipelines want of it.
+    pub(super) logs: Vec<LogsConfig>,
     /// Whether all servers that belong together with it are meant.
     pub(super) follow: bool,
     /// Where it is a sentinel.
@@ -31,11 +33,13 @@ pub(super) struct Server {
 /// One examination for each server and user that a pipeline's receivers ask.
 pub(super) fn examinations(config: &Config, limits: Limits) -> Result<Vec<Examination>, Diagnostics> {
     let mut servers: Vec<(String, Server)> = Vec::new();
-    let in_use = |receiver: &&Component| {
-        config.service.pipelines.iter().any(|pipeline| pipeline.receivers.contains(&receiver.id))
+    let pipelines = |receiver: &Component| {
+        let id = receiver.id.clone();
+        config.service.pipelines.iter().filter(move |pipeline| pipeline.receivers.contains(&id))
     };
-    for receiver in config.receivers.iter().filter(in_use) {
-        let Some(server) = server(receiver)? else { continue };
+    for receiver in config.receivers.iter().filter(|receiver| pipelines(receiver).next().is_some()) {
+        let has_logs = pipelines(receiver).any(|pipeline| pipeline.id.signal() == Signal::Logs);
+        let Some(server) = server(receiver, has_logs)? else { continue };
         let key = Monitor::key(&server.target, &format!("{:?}", server.tls));
         match servers.iter_mut().find(|(known, _)| *known == key) {
             Some((_, known)) => {
@@ -43,6 +47,7 @@ pub(super) fn examinations(config: &Config, limits: Limits) -> Result<Vec<Examin
                 known.streams.extend(server.streams);
                 known.metrics.extend(server.metrics);
                 known.checks.extend(server.checks);
+                known.logs.extend(server.logs);
                 known.follow |= server.follow;
                 // Connecting with a database shows whether the user may select one.
                 if known.target.db == 0 {
@@ -61,14 +66,15 @@ pub(super) fn examinations(config: &Config, limits: Limits) -> Result<Vec<Examin
         .collect())
 }
 
-fn server(receiver: &Component) -> Result<Option<Server>, Diagnostics> {
+fn server(receiver: &Component, has_logs: bool) -> Result<Option<Server>, Diagnostics> {
     let section = &receiver.section;
     match receiver.type_name.as_str() {
         "redis" => {
             let config: RedisConfig = section.read()?;
             let server = seen(receiver, &config.keys());
             let (metrics, checks) = (config.custom_metrics, config.checks);
-            Ok(server.map(|server| Server { metrics, checks, ..server }))
+            let logs = has_logs.then_some(config.logs).into_iter().collect();
+            Ok(server.map(|server| Server { metrics, checks, logs, ..server }))
         }
         "redis_stream_metrics" => {
             let config: StreamConfig = section.read()?;
@@ -88,6 +94,7 @@ fn seen(receiver: &Component, keys: &Keys<'_>) -> Option<Server> {
         streams: Vec::new(),
         metrics: Vec::new(),
         checks: Vec::new(),
+        logs: Vec::new(),
         follow: keys.follows(),
         sentinel: keys.sentinel(&target),
         target,

@@ -26,6 +26,7 @@ mod presets;
 mod queue;
 mod ready_configs;
 mod redis_exporter;
+mod redis_logs;
 mod reload;
 mod remote_write_restart;
 mod support;

@@ -5,9 +5,11 @@ mod examine;
 use redis::Cmd;
 
 mod detail;
+mod events;
 mod named;
 
 pub use detail::SAFE_SETTINGS;
+pub use events::{CommandLog, LOG_PAGE};
 pub use named::Named;
 
 use crate::id::StreamId;

@@ -22,12 +22,13 @@ mod info;
 mod latency;
 mod monitor;
 mod reply;
+mod slowlog;
 mod stream;
 mod topology;
 
 pub use capped::Socket;
 pub use client::ClientLine;
-pub use command::{Named, Priority, ReadCommand, SAFE_SETTINGS, Setting};
+pub use command::{CommandLog, LOG_PAGE, Named, Priority, ReadCommand, SAFE_SETTINGS, Setting};
 pub use connect::Identity;
 pub use endpoint::{Address, EndpointKeys, Target, Transport};
 pub use error::{CommandError, Fault, Unreachable};
@@ -38,5 +39,6 @@ pub use latency::{CommandHistogram, LatencyEvent, command_histograms, latency_ev
 pub use monitor::{CallResult, Monitor};
 pub use redis::Value;
 pub use reply::{keys, number, pairs, scan_page, text};
+pub use slowlog::{LoggedCommand, logged_commands};
 pub use stream::{ConsumerInfo, GroupInfo, PendingEntry, StreamInfo, entry_ids};
 pub use topology::{Connect, Deployment, Node, Role, SentinelOptions, View, slot};

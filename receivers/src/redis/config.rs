@@ -11,6 +11,7 @@ use streamgauge_streams::{Keys, Sentinel, Topology, Transport};
 use streamgauge_transport::TlsClient;
 
 use super::custom::{self, Check, CustomMetric};
+use super::logs::config::LogsConfig;
 use super::metrics::RedisMetrics;
 use crate::scrape::poll::{Rhythm, rhythm_problems};
 use crate::scrape::redis::{Limits, ResourceAttributes, Share};
@@ -70,6 +71,8 @@ pub struct RedisConfig {
     /// The most series that one metric of one server may have. What is beyond goes into one whose attributes are all
     /// `other`.
     pub cardinality_limit: usize,
+    /// What a logs pipeline gets.
+    pub logs: LogsConfig,
 }
 
 impl Default for RedisConfig {
@@ -93,6 +96,7 @@ impl Default for RedisConfig {
             checks: Vec::new(),
             resource_attributes: ResourceAttributes::default(),
             cardinality_limit: 1000,
+            logs: LogsConfig::default(),
         }
     }
 }

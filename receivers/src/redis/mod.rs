@@ -1,4 +1,4 @@
-//! Receiver `redis`: what the Redis or Valkey servers of a deployment tell about themselves, as metrics.
+//! Receiver `redis`: what the Redis or Valkey servers of a deployment tell about themselves, as metrics and as logs.
 //!
 //! - [`config`]: the section.
 //! - `metrics`: every metric, declared once; `rows`: those that the Collector lacks.
@@ -6,6 +6,7 @@
 //! - `node`: one node's part of it, `INFO everything` and nothing else (CLUSTER INFO where its metrics are on).
 //! - `info`: from the answer to points; `unknown`: numbers that no metric names.
 //! - [`custom`]: metrics and checks that the configuration declares.
+//! - `receiver`: the half for each signal; `logs`: that of logs.
 //! - `detail`: what other commands tell, `clients` and `settings` among it, sent only for metrics that are on.
 //!
 //! A restart or CONFIG RESETSTAT moves the start time of the counters. A server that is down is `redis.up` 0; no other
@@ -16,8 +17,10 @@ pub mod config;
 pub mod custom;
 mod detail;
 mod info;
+mod logs;
 mod metrics;
 mod node;
+mod receiver;
 mod rows;
 mod scrape;
 mod settings;
@@ -29,10 +32,9 @@ use std::sync::Arc;
 
 use streamgauge_component::{ConfigType, Description, ReceiverFactory, Signal, Stability};
 
-use crate::scrape::poll::Polled;
-use crate::scrape::redis::fleet;
 use crate::scrape::table::Table as _;
 pub use config::RedisConfig;
+pub use logs::config::LogsConfig;
 pub use metrics::RedisMetrics;
 
 /// How this receiver is registered.
@@ -40,18 +42,15 @@ pub static FACTORY: ReceiverFactory = ReceiverFactory {
     description: Description {
         name: "redis",
         aliases: &[],
-        summary: "Watches all Redis or Valkey servers of a deployment by one INFO a round.",
-        signals: &[Signal::Metrics],
+        summary: "Watches all Redis or Valkey servers of a deployment by one INFO a round, and tells what they log.",
+        signals: &[Signal::Metrics, Signal::Logs],
         stability: Stability::Beta,
         readme: include_str!("README.md"),
     },
     config: ConfigType::of::<RedisConfig>(),
     create: |create| {
         let config: Arc<RedisConfig> = create.config()?;
-        Ok(Polled::new(config.rhythm(), move |host| {
-            let fleet = fleet(&config.keys(), config.limits(), host, config.rhythm())?;
-            Ok(Box::new(scrape::RedisScrape::new(config.clone(), fleet)))
-        }))
+        Ok(Arc::new(receiver::Halves::new(config)))
     },
 };
 

@@ -150,7 +150,7 @@ impl NodeScrape {
 }
 
 /// What the server does, by its own word.
-fn role(info: &Info<'_>) -> Option<Role> {
+pub(super) fn role(info: &Info<'_>) -> Option<Role> {
     match info.text("role") {
         Some("master") => Some(Role::Primary),
         Some("slave") => Some(Role::Replica),

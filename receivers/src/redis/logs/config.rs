@@ -1,0 +1,57 @@
+//! The section `logs`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a logs pipeline gets from the receiver.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogsConfig {
+    /// Id of a storage extension, such as `file_storage`, that keeps how far the servers' logs have been delivered: then a
+    /// restart skips nothing. Without it, what was written down before the start is not told.
+    pub storage: Option<String>,
+    /// How the keys in commands are told: `shown`, `hashed` (the same key has the same hash) or `masked`.
+    pub keys: Keys,
+    /// How all other arguments of commands are told: `masked`, each as `?`, or `shown`.
+    pub values: Values,
+    /// The entries of the slow log, each once.
+    pub slowlog: bool,
+    /// The entries of Valkey's logs of large requests and large replies, each once.
+    pub commandlog: bool,
+}
+
+impl Default for LogsConfig {
+    fn default() -> Self {
+        LogsConfig {
+            storage: None,
+            keys: Keys::default(),
+            values: Values::default(),
+            slowlog: true,
+            commandlog: true,
+        }
+    }
+}
+
+/// How keys are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Keys {
+    /// As they are.
+    #[default]
+    Shown,
+    /// As the beginning of their SHA-256.
+    Hashed,
+    /// As `?`.
+    Masked,
+}
+
+/// How arguments that are no keys are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Values {
+    /// As `?`.
+    #[default]
+    Masked,
+    /// As they are.
+    Shown,
+}

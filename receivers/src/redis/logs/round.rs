@@ -1,0 +1,94 @@
+//! One round: every server of the deployment at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use streamgauge_redis::{Address, View};
+
+use super::book::Book;
+use super::node::NodeLogs;
+use crate::redis::config::RedisConfig;
+use crate::scrape::redis::{Fleet, Joined};
+
+/// What lasts from round to round.
+pub(super) struct Rounds {
+    config: Arc<RedisConfig>,
+    fleet: Fleet,
+    /// Whether this half tells how the receiver is.
+    is_alone: bool,
+    nodes: BTreeMap<Address, NodeLogs>,
+    /// What was wrong with the storage, for telling it once.
+    trouble: Option<String>,
+}
+
+/// What a round has found.
+pub(super) struct RoundTold {
+    pub(super) request: Option<(Bytes, usize)>,
+    /// The book after it.
+    pub(super) book: Book,
+    pub(super) problems: Vec<String>,
+}
+
+impl Rounds {
+    pub(super) fn new(config: Arc<RedisConfig>, fleet: Fleet, is_alone: bool) -> Self {
+        Rounds { config, fleet, is_alone, nodes: BTreeMap::new(), trouble: None }
+    }
+
+    /// Asks all servers for what has come since `book` was written.
+    pub(super) async fn round(&mut self, book: &Book) -> RoundTold {
+        let deadline = self.fleet.deadline();
+        let (view, problem) = self.fleet.view(deadline).await;
+        self.settle(&view);
+        let mut after = book.clone();
+        after.prune(&view);
+        let host = self.fleet.host();
+        let rounds = self.nodes.iter_mut().map(|(address, node)| async move {
+            let address = address.to_string();
+            let told = node.round(book.nodes.get(&address).cloned(), deadline, host).await;
+            (address, told)
+        });
+        let mut joined = Joined::default();
+        let mut problems: Vec<_> = problem.into_iter().collect();
+        for (address, told) in join_all(rounds).await {
+            joined.add(told.request);
+            if let Some(book) = told.book {
+                after.nodes.insert(address, book);
+            }
+            if told.is_suspect {
+                self.fleet.suspect();
+            }
+            problems.extend(told.problem.filter(|problem| !problems.contains(problem)));
+        }
+        RoundTold { request: joined.finish(), book: after, problems }
+    }
+
+    /// The servers of the view and no others.
+    fn settle(&mut self, view: &View) {
+        self.nodes.retain(|address, _| view.at(address).is_some());
+        for node in &view.nodes {
+            let server = self.fleet.server(node);
+            match self.nodes.get_mut(node.address()) {
+                Some(known) => known.server = server,
+                None => {
+                    self.nodes.insert(node.address().clone(), NodeLogs::new(self.config.clone(), server));
+                }
+            }
+        }
+    }
+
+    /// Tells how it goes. Where the metrics' half does so, only what is wrong with the storage is said, when it changes.
+    pub(super) fn report(&mut self, trouble: Option<String>, mut problems: Vec<String>) {
+        if self.is_alone {
+            problems.extend(trouble);
+            self.fleet.report(&problems);
+            return;
+        }
+        if let Some(error) = trouble.as_ref().filter(|_| self.trouble != trouble) {
+            let id = &**self.fleet.host().id();
+            tracing::warn!(id, "how far the logs were told cannot be stored or read: {error}");
+        }
+        self.trouble = trouble;
+    }
+}
