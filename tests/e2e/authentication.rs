@@ -18,7 +18,7 @@ const CHAIN: &str = "extensions:
   basicauth/sender: {client_auth: {username: ann, password_file: DIR/password}}
 receivers:
   otlp/open: {protocols: {http: {endpoint: '127.0.0.1:{http}'}}}
-  otlp/token: {protocols: {http: {endpoint: '127.0.0.1:TOKEN', auth: {authenticator: bearertokenauth/door}}}}
+  otlp/token: {protocols: {http: {endpoint: '127.0.0.1:TOKEN', auth: {authenticator: bearertokenauth/door, request_params: [Authorization]}}}}
   otlp/user:
     protocols:
       grpc:
@@ -76,6 +76,13 @@ fn credentials_open_the_doors_and_tokens_are_exchanged_while_it_runs() {
         assert_eq!((answer.status, &*answer.headers["www-authenticate"]), (401, "Bearer"));
         assert!(!answer.text().contains("t0ken"), "{}", answer.text());
     }
+
+    // A client that cannot set headers shows its token in the URL.
+    let in_the_url = |token: &str| {
+        let url = format!("{locked}/v1/logs?x=1&Authorization=Bearer%20{token}");
+        http::post(&url, "application/x-protobuf", &logs(&["x"]).encode_to_vec()).unwrap().status
+    };
+    assert_eq!((in_the_url("t0ken-old"), in_the_url("t0ken-new")), (200, 401));
 
     // First the new token is taken beside the old one, then it is sent, then the old one is out.
     write("taken", "t0ken-old\nt0ken-new\n");

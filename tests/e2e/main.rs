@@ -23,6 +23,7 @@ mod otlp_json;
 mod own_lag;
 mod poison;
 mod presets;
+mod proxies;
 mod queue;
 mod ready_configs;
 mod redis_exporter;

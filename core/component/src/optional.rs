@@ -6,7 +6,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::{Serialize, Serializer};
 
 /// The Collector's optional section: absent it is off, `name:` with nothing behind it is on with defaults, and a map is
-/// on with its settings. Use it with `#[serde(default)]`.
+/// on with its settings, unless one of them is `enabled: false`. Use it with `#[serde(default)]`; its type has no key
+/// `enabled` of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Optional<T>(pub Option<T>);
 
@@ -27,30 +28,35 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Optional<T> {
         struct Section<T>(std::marker::PhantomData<T>);
 
         impl<'de, T: Deserialize<'de>> Visitor<'de> for Section<T> {
-            type Value = T;
+            type Value = Option<T>;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("a map")
             }
 
-            fn visit_none<E: serde::de::Error>(self) -> Result<T, E> {
-                T::deserialize(MapDeserializer::new(std::iter::empty::<(&str, &str)>()))
+            fn visit_none<E: serde::de::Error>(self) -> Result<Option<T>, E> {
+                T::deserialize(MapDeserializer::new(std::iter::empty::<(&str, &str)>())).map(Some)
             }
 
-            fn visit_unit<E: serde::de::Error>(self) -> Result<T, E> {
+            // `enabled: false`, as the reader of sections tells it.
+            fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<Option<T>, E> {
+                Ok(None)
+            }
+
+            fn visit_unit<E: serde::de::Error>(self) -> Result<Option<T>, E> {
                 self.visit_none()
             }
 
-            fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
-                T::deserialize(deserializer)
+            fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
+                T::deserialize(deserializer).map(Some)
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-                T::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<T>, A::Error> {
+                T::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(Some)
             }
         }
 
-        deserializer.deserialize_option(Section(std::marker::PhantomData)).map(Optional::some)
+        deserializer.deserialize_option(Section(std::marker::PhantomData)).map(Optional)
     }
 }
 

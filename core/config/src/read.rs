@@ -36,7 +36,7 @@ pub(crate) fn read<T: DeserializeOwned>(node: &Node, prefix: &str) -> Result<T, 
     let mut found: Vec<Diagnostic> = Vec::new();
     let mut value = None;
     for _ in 0..MAX_ROUNDS {
-        let root = De { node, path: prefix.to_owned(), notes: &notes };
+        let root = De { node, path: prefix.to_owned(), notes: &notes, optional: false };
         let error = match T::deserialize(root) {
             Ok(read) => {
                 value = Some(read);

@@ -22,6 +22,14 @@ pub enum Codec {
     SnappyBlock,
     /// Snappy's framed stream, as gRPC uses it.
     SnappyFramed,
+    /// LZ4's frames.
+    Lz4,
+}
+
+impl Codec {
+    /// Every one.
+    pub const ALL: [Self; 6] =
+        [Codec::Gzip, Codec::Zstd, Codec::Zlib, Codec::SnappyBlock, Codec::SnappyFramed, Codec::Lz4];
 }
 
 /// Why a body could not be unpacked.
@@ -37,7 +45,7 @@ pub enum UnpackError {
 pub const PACK_FROM: usize = 512;
 
 /// The codings this server takes, as `Accept-Encoding` and `grpc-accept-encoding` list them.
-pub(crate) const ACCEPTED: &str = "gzip, zstd, zlib, deflate, snappy";
+pub(crate) const ACCEPTED: &str = "gzip, zstd, zlib, deflate, snappy, x-snappy-framed, lz4";
 
 impl Codec {
     /// The codec of a `content-encoding` or `grpc-encoding`: `Some(None)` for no packing, `None` for a name
@@ -51,6 +59,7 @@ impl Codec {
             // Peers of both kinds call theirs `snappy`; unpacking tells them apart by the first bytes.
             "snappy" => Some(Some(Codec::SnappyBlock)),
             "x-snappy-framed" => Some(Some(Codec::SnappyFramed)),
+            "lz4" => Some(Some(Codec::Lz4)),
             _ => None,
         }
     }
@@ -85,6 +94,7 @@ impl Codec {
                 }
                 Ok(snap::raw::Decoder::new().decompress_vec(packed).map_err(corrupt)?.into())
             }
+            Codec::Lz4 => read(lz4_flex::frame::FrameDecoder::new(packed), packed.len() * 4, limit),
         }
     }
 
@@ -102,6 +112,11 @@ impl Codec {
                 let mut encoder = snap::write::FrameEncoder::new(Vec::with_capacity(plain.len() / 2));
                 encoder.write_all(plain)?;
                 Ok(encoder.into_inner().map_err(|error| io::Error::other(error.to_string()))?.into())
+            }
+            Codec::Lz4 => {
+                let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::with_capacity(plain.len() / 2));
+                encoder.write_all(plain)?;
+                Ok(encoder.finish().map_err(io::Error::other)?.into())
             }
         }
     }
@@ -125,6 +140,11 @@ pub enum Compression {
     Zlib,
     /// The same as `zlib` (HTTP only).
     Deflate,
+    /// Snappy's framed stream under its own name (HTTP only).
+    #[serde(rename = "x-snappy-framed")]
+    SnappyFramed,
+    /// LZ4's frames (HTTP only).
+    Lz4,
 }
 
 impl Compression {
@@ -137,19 +157,32 @@ impl Compression {
             Compression::Snappy => Some((Codec::SnappyBlock, "snappy")),
             Compression::Zlib => Some((Codec::Zlib, "zlib")),
             Compression::Deflate => Some((Codec::Zlib, "deflate")),
+            Compression::SnappyFramed => Some((Codec::SnappyFramed, "x-snappy-framed")),
+            Compression::Lz4 => Some((Codec::Lz4, "lz4")),
         }
     }
 
     /// The codec and the `grpc-encoding`; an error names a value that gRPC does not have.
     pub fn grpc(self) -> Result<Option<(Codec, &'static str)>, String> {
-        match self {
-            Compression::Snappy => Ok(Some((Codec::SnappyFramed, "snappy"))),
-            Compression::Zlib | Compression::Deflate => Err(format!(
+        match (self, self.http()) {
+            (Compression::Snappy, _) => Ok(Some((Codec::SnappyFramed, "snappy"))),
+            (Compression::None | Compression::Gzip | Compression::Zstd, packing) => Ok(packing),
+            (_, packing) => Err(format!(
                 "unsupported compression type {:?}: gRPC has none, gzip, zstd, snappy",
-                if self == Compression::Zlib { "zlib" } else { "deflate" }
+                packing.map_or("none", |(_, name)| name)
             )),
-            other => Ok(other.http()),
         }
+    }
+
+    /// Why requests cannot be packed as hard as `level` says, if so. 0 is the fast level.
+    pub fn level_problem(self, level: i32) -> Option<String> {
+        let known = match self {
+            Compression::Gzip | Compression::Zlib | Compression::Deflate => (-2..=9).contains(&level),
+            Compression::Zstd => true,
+            _ => level == 0,
+        };
+        let name = self.http().map_or("none", |(_, name)| name);
+        (!known).then(|| format!("unsupported parameters {{Level:{level}}} for compression type {name:?}"))
     }
 }
 
@@ -172,16 +205,13 @@ fn read(reader: impl Read, hint: usize, limit: usize) -> Result<Bytes, UnpackErr
 mod tests {
     use super::*;
 
-    const CODECS: [Codec; 5] =
-        [Codec::Gzip, Codec::Zstd, Codec::Zlib, Codec::SnappyBlock, Codec::SnappyFramed];
-
     fn plain() -> Vec<u8> {
         (0..100_000u32).flat_map(|i| (i.wrapping_mul(2_654_435_761) >> 20).to_le_bytes()).collect()
     }
 
     #[test]
     fn what_is_packed_comes_back_also_with_a_used_state_and_another_level() {
-        for codec in CODECS {
+        for codec in Codec::ALL {
             for level in [None, Some(6), None] {
                 for plain in [&plain()[..], b"", b"x"] {
                     let packed = codec.pack(plain, level).unwrap();
@@ -194,7 +224,7 @@ mod tests {
     #[test]
     fn a_bomb_is_stopped_at_the_limit() {
         let zeros = vec![0; 50 << 20];
-        for codec in CODECS {
+        for codec in Codec::ALL {
             let bomb = codec.pack(&zeros, Some(6)).unwrap();
             assert!(bomb.len() < 3 << 20);
             assert_eq!(codec.unpack(&bomb, 1 << 20), Err(UnpackError::TooLarge(1 << 20)), "{codec:?}");
@@ -238,12 +268,47 @@ mod tests {
 
     #[test]
     fn cut_or_foreign_bodies_are_corrupt() {
-        for codec in CODECS {
+        for codec in Codec::ALL {
             let packed = codec.pack(&plain(), None).unwrap();
             let cut = codec.unpack(&packed[..packed.len() / 2], 1 << 20);
             assert!(matches!(cut, Err(UnpackError::Corrupt(_))), "{codec:?}: {cut:?}");
         }
         assert!(matches!(Codec::Gzip.unpack(b"hello", 10), Err(UnpackError::Corrupt(_))));
+    }
+
+    #[test]
+    fn every_name_that_a_client_sends_is_one_that_a_server_knows_and_grpc_says_what_it_has_not() {
+        let all: Vec<Compression> = serde_json::from_str(
+            r#"["", "none", "gzip", "zstd", "snappy", "zlib", "deflate", "x-snappy-framed", "lz4"]"#,
+        )
+        .unwrap();
+        for one in all {
+            let (codec, name) = one.http().map_or((None, ""), |(codec, name)| (Some(codec), name));
+            assert!(ACCEPTED.split(", ").any(|accepted| accepted == name) || name.is_empty());
+            let plain = b"plain".repeat(100);
+            if let Some(codec) = codec {
+                let server = Codec::from_name(name).unwrap().unwrap();
+                assert_eq!(server.unpack(&codec.pack(&plain, None).unwrap(), 500).unwrap(), plain, "{name}");
+            }
+            let grpc = ["", "gzip", "zstd", "snappy"].contains(&name);
+            assert_eq!(one.grpc().is_ok(), grpc, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_level_that_a_packing_does_not_have_is_a_problem() {
+        for (packing, level, good) in [
+            (Compression::Gzip, 9, true),
+            (Compression::Gzip, -1, true),
+            (Compression::Zlib, 10, false),
+            (Compression::Zstd, 22, true),
+            (Compression::Snappy, 0, true),
+            (Compression::Lz4, 3, false),
+        ] {
+            assert_eq!(packing.level_problem(level).is_none(), good, "{packing:?} {level}");
+        }
+        let text = Compression::Snappy.level_problem(3).unwrap();
+        assert_eq!(text, r#"unsupported parameters {Level:3} for compression type "snappy""#);
     }
 
     #[test]

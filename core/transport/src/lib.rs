@@ -24,8 +24,8 @@ mod tls;
 mod wire;
 
 pub use client::{
-    ClientError, ClientOptions, Endpoint, EndpointError, Failure, GRPC_ALPN, GrpcAnswer, GrpcClient,
-    HTTP_ALPN, HttpAnswer, HttpClient, reach,
+    ClientError, ClientOptions, Cookies, Endpoint, EndpointError, Failure, GRPC_ALPN, GrpcAnswer, GrpcClient,
+    HTTP_ALPN, HttpAnswer, HttpClient, Proxy, reach,
 };
 pub use code::Code;
 pub use compression::{Codec, Compression, PACK_FROM, UnpackError};
@@ -37,14 +37,16 @@ pub use partial::PartialSuccess;
 pub use payload::Payload;
 pub use retry_after::retry_after;
 pub use server::{
-    ALPN, Address, BindError, Denied, Encoding, GRPC_MESSAGE_LIMIT, HTTP_BODY_LIMIT, Handler, Listener,
-    Pages, Protocol, Reply, Request, Server, ServerOptions, Sockets, Timeouts,
+    ALPN, Address, BindError, Denied, Encoding, Family, GRPC_MESSAGE_LIMIT, HTTP_BODY_LIMIT, Handler,
+    Listener, Pages, Protocol, Reply, Request, Server, ServerOptions, Sockets, Timeouts,
 };
 pub use settings::{
-    Cors, KeepaliveClient, KeepaliveEnforcement, KeepaliveServer, KeepaliveServerParameters, TlsClient,
-    TlsServer, TlsVersion,
+    CookieSettings, Cors, Headers, HttpAuthSettings, KeepaliveClient, KeepaliveEnforcement,
+    KeepaliveHttpClient, KeepaliveHttpServer, KeepaliveServer, KeepaliveServerParameters, Middleware, Npipe,
+    ServerDialer, TlsClient, TlsServer, TlsVersion, Tpm,
 };
 pub use status::Status;
+pub use text::query_value;
 pub use tls::{ClientTls, ServerTls, TlsError};
 
 /// Re-exported so that components name the same version.

@@ -1,10 +1,20 @@
 //! Settings that receivers, exporters and extensions share, with the Collector's keys and defaults.
 
+mod auth;
+mod headers;
+mod keepalive;
+mod refused;
+
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use streamgauge_config::Secret;
+
+pub use auth::HttpAuthSettings;
+pub use headers::Headers;
+pub use keepalive::{KeepaliveHttpClient, KeepaliveHttpServer};
+pub use refused::{Middleware, Npipe, ServerDialer, Tpm};
 
 /// A version of TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Serialize, Deserialize, JsonSchema)]
@@ -54,6 +64,8 @@ pub struct TlsClient {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "Option<String>")]
     pub reload_interval: Option<Duration>,
+    /// Keys in a TPM: not supported, `enabled: true` is refused.
+    pub tpm: Tpm,
 }
 
 /// `tls` of a server.
@@ -68,6 +80,12 @@ pub struct TlsServer {
     pub key_file: Option<String>,
     /// The same as `key_file`, the PEM text itself.
     pub key_pem: Option<Secret>,
+    /// Accepted for files of the Collector, without effect: whom to trust is what `client_ca_file` says.
+    pub ca_file: Option<String>,
+    /// Accepted, without effect.
+    pub ca_pem: Option<String>,
+    /// Accepted, without effect.
+    pub include_system_ca_certs_pool: bool,
     /// PEM file of the authorities that clients' certificates must come from. With it, clients must show one.
     pub client_ca_file: Option<String>,
     /// Accepted for files of the Collector: the file is always read again when it has changed.
@@ -85,6 +103,8 @@ pub struct TlsServer {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "Option<String>")]
     pub reload_interval: Option<Duration>,
+    /// Keys in a TPM: not supported, `enabled: true` is refused.
+    pub tpm: Tpm,
 }
 
 /// `cors` of an HTTP server.
@@ -100,6 +120,11 @@ pub struct Cors {
     /// Seconds for which a browser need not ask again; 0 says nothing about it.
     pub max_age: u32,
 }
+
+/// `cookies` of an HTTP client.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CookieSettings {}
 
 /// `keepalive` of a gRPC client. Off when it is not named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

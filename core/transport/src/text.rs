@@ -1,4 +1,4 @@
-//! The two text codings of gRPC metadata: base64 for `-bin` keys, percent signs for `grpc-message`.
+//! Text codings: base64 for `-bin` keys of gRPC, percent signs for its `grpc-message` and in URLs.
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -60,7 +60,11 @@ pub(crate) fn from_percent(text: &[u8]) -> String {
     while let Some((&byte, tail)) = rest.split_first() {
         let escape = (byte == b'%').then(|| tail.get(..2)).flatten().and_then(|digits| {
             let digits = std::str::from_utf8(digits).ok()?;
-            u8::from_str_radix(digits, 16).ok()
+            // The radix parser alone would take "+1" too.
+            digits
+                .bytes()
+                .all(|digit| digit.is_ascii_hexdigit())
+                .then(|| u8::from_str_radix(digits, 16).ok())?
         });
         match escape {
             Some(value) => {
@@ -74,6 +78,15 @@ pub(crate) fn from_percent(text: &[u8]) -> String {
         }
     }
     String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The first value of a URL's query under this name.
+pub fn query_value(query: &str, name: &str) -> Option<String> {
+    let read = |text: &str| from_percent(text.replace('+', " ").as_bytes());
+    query.split('&').find_map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (read(key) == name).then(|| read(value))
+    })
 }
 
 #[cfg(test)]

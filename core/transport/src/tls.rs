@@ -64,6 +64,7 @@ impl TlsClient {
     pub fn problems(&self) -> Vec<(&'static str, String)> {
         let mut found = self.pair().err().into_iter().collect::<Vec<_>>();
         found.extend(Pem::of("ca_file", &self.ca_file, &self.ca_pem).err());
+        found.extend(self.tpm.problem());
         found.extend(version_problem(self.min_version, self.max_version));
         found.extend(self.provider().err().map(|error| (error.key, error.message)));
         found
@@ -124,6 +125,7 @@ impl TlsServer {
     /// The checks that need no file: the key below `tls`, and the message.
     pub fn problems(&self) -> Vec<(&'static str, String)> {
         let mut found = self.pair().err().into_iter().collect::<Vec<_>>();
+        found.extend(self.tpm.problem());
         found.extend(version_problem(self.min_version, self.max_version));
         found.extend(self.provider().err().map(|error| (error.key, error.message)));
         found

@@ -41,6 +41,8 @@ async fn bodies_arrive_in_every_packing_and_the_answer_is_protobuf() {
         ("zstd", Codec::Zstd.pack(&body, None).unwrap()),
         ("deflate", Codec::Zlib.pack(&body, None).unwrap()),
         ("snappy", Codec::SnappyBlock.pack(&body, None).unwrap()),
+        ("x-snappy-framed", Codec::SnappyFramed.pack(&body, None).unwrap()),
+        ("lz4", Codec::Lz4.pack(&body, None).unwrap()),
     ];
     for (encoding, bytes) in packed {
         let headers = [("content-type", "application/x-protobuf; v=1"), ("content-encoding", encoding)];
@@ -67,6 +69,31 @@ async fn wrong_methods_types_paths_and_encodings_have_their_statuses_and_texts()
     assert_eq!(corrupt.status, 400);
     assert_eq!(Status::decode(&corrupt.body).code, Code::InvalidArgument);
     assert!(recorder.bodies().is_empty());
+}
+
+#[tokio::test]
+async fn only_the_configured_codings_are_taken() {
+    let codings = |names: &[&str]| Some(names.iter().map(ToString::to_string).collect());
+    for (taken, plain, gzip, zstd) in [
+        (None, 200, 200, 200),
+        (codings(&["", "gzip"]), 200, 200, 415),
+        (codings(&["zstd"]), 415, 415, 200),
+        (codings(&[]), 415, 415, 415),
+    ] {
+        let (server, recorder) = serve(ServerOptions { codings: taken, ..Default::default() }).await;
+        for (name, expected) in [("identity", plain), ("", plain), ("gzip", gzip), ("zstd", zstd)] {
+            let packed = match Codec::from_name(name).unwrap() {
+                Some(codec) => codec.pack(b"body", None).unwrap(),
+                None => Bytes::from_static(b"body"),
+            };
+            let answer =
+                send(&server, "POST", "/v1/logs", &[PROTOBUF, ("content-encoding", name)], &packed).await;
+            assert_eq!(answer.status, expected, "{name}");
+        }
+        assert!(recorder.bodies().iter().all(|body| body == "body"));
+        let refused = recorder.refused.lock().unwrap();
+        assert!(refused.iter().all(|status| status.message.contains("accepted here")), "{refused:?}");
+    }
 }
 
 #[tokio::test]

@@ -111,6 +111,14 @@ async fn a_head_a_body_and_silence_that_take_too_long_end_the_connection() {
 }
 
 #[tokio::test]
+async fn without_keep_alives_each_connection_has_one_request() {
+    let (server, _) = serve(ServerOptions { keep_alive: false, ..Default::default() }).await;
+    let head = "POST /v1/logs HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n";
+    let said = stalls(&server, head).await;
+    assert!(said.starts_with("HTTP/1.1 200 ") && said.contains("connection: close"), "{said}");
+}
+
+#[tokio::test]
 async fn an_idle_http2_connection_is_asked_to_close() {
     let timeouts = Timeouts { idle: Some(SHORT), ..Default::default() };
     let (server, _) = serve(ServerOptions { timeouts, ..Default::default() }).await;

@@ -1,6 +1,5 @@
 //! The section of exporter `otlp_grpc`.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -9,8 +8,10 @@ use streamgauge_component::{
     AuthSettings, BreakerSettings, ComponentConfig, DeadLetterSettings, DeliverySettings, Optional,
     QueueSettings, RetrySettings,
 };
-use streamgauge_config::Secret;
-use streamgauge_transport::{Compression, Endpoint, KeepaliveClient, TlsClient, header_map};
+use streamgauge_transport::{
+    Compression, Endpoint, HeaderMap, HeaderName, HeaderValue, Headers, KeepaliveClient, Middleware,
+    TlsClient,
+};
 
 /// Settings of exporter `otlp_grpc`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,9 +25,11 @@ pub struct OtlpGrpcConfig {
     /// How requests are packed: `gzip`, `zstd`, `snappy` or `none`.
     pub compression: Compression,
     /// As whom requests are sent; without it as nobody. Needs TLS: credentials are not sent in plain text.
-    pub auth: Option<AuthSettings>,
-    /// Headers of every request. The values are never shown.
-    pub headers: BTreeMap<String, Secret>,
+    pub auth: Optional<AuthSettings>,
+    /// Headers of every request: a map, or a list of `name` and `value`. The values are never shown.
+    pub headers: Headers,
+    /// The `user-agent` of requests, in place of this collector's own.
+    pub user_agent: String,
     /// The longest that one attempt may take; `0s` is for ever.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
@@ -40,9 +43,12 @@ pub struct OtlpGrpcConfig {
     pub balancer_name: Option<Balancer>,
     /// The most connections; a request takes the one with the fewest under way. 0 means one for each CPU, at most 8.
     pub connections: usize,
-    /// Accepted for files of the Collector, without effect: a request that finds no connection is tried again by
-    /// `retry_on_failure`.
+    /// A request that finds no server waits for one within its `timeout`, in place of failing at once.
     pub wait_for_ready: bool,
+    /// Must be empty: no extension here is a middleware.
+    pub middlewares: Vec<Middleware>,
+    /// Must be absent, as `middlewares`.
+    pub dialer: Option<Middleware>,
     /// Accepted for files of the Collector, without effect: the HTTP/2 stack sizes its buffers itself.
     pub read_buffer_size: u64,
     /// Accepted for files of the Collector, without effect.
@@ -77,14 +83,17 @@ impl Default for OtlpGrpcConfig {
             endpoint: String::new(),
             tls: TlsClient::default(),
             compression: Compression::Gzip,
-            auth: None,
-            headers: BTreeMap::new(),
+            auth: Optional(None),
+            headers: Headers::default(),
+            user_agent: String::new(),
             timeout: delivery.timeout,
             keepalive: Optional(None),
             authority: None,
             balancer_name: None,
             connections: 0,
             wait_for_ready: false,
+            middlewares: Vec::new(),
+            dialer: None,
             read_buffer_size: 0,
             write_buffer_size: 512 << 10,
             sending_queue: delivery.queue,
@@ -118,8 +127,14 @@ impl OtlpGrpcConfig {
     }
 
     /// The configured headers, ready to send.
-    pub(super) fn header_map(&self) -> Result<streamgauge_transport::HeaderMap, String> {
-        header_map(self.headers.iter().map(|(name, value)| (name.as_str(), value.expose())))
+    pub(super) fn header_map(&self) -> Result<HeaderMap, String> {
+        let mut headers = self.headers.map()?;
+        if !self.user_agent.is_empty() {
+            let value = HeaderValue::try_from(&self.user_agent);
+            let value = value.map_err(|_| "user_agent has characters that a header cannot have")?;
+            headers.insert(HeaderName::from_static("user-agent"), value);
+        }
+        Ok(headers)
     }
 }
 
@@ -132,12 +147,15 @@ impl ComponentConfig for OtlpGrpcConfig {
         } else {
             match Endpoint::parse(&self.endpoint) {
                 Err(error) => at("endpoint", error.to_string()),
-                Ok(endpoint) if self.auth.is_some() && self.tls.insecure && !endpoint.is_https() => {
+                Ok(endpoint) if self.auth.as_ref().is_some() && self.tls.insecure && !endpoint.is_https() => {
                     let text = "the credentials require transport level security: remove tls.insecure";
                     at("auth", text.to_owned());
                 }
                 Ok(_) => {}
             }
+        }
+        if let Some(text) = Middleware::problem(self.middlewares.iter().chain(&self.dialer)) {
+            at(if self.middlewares.is_empty() { "dialer" } else { "middlewares" }, text);
         }
         if let Err(error) = self.compression.grpc() {
             at("compression", error);

@@ -8,7 +8,7 @@ use streamgauge_component::{
 };
 use streamgauge_transport::{
     ClientError, ClientOptions, Code, Codec, Endpoint, Failure, GRPC_ALPN, GrpcClient, HeaderMap, PACK_FROM,
-    PartialSuccess, Payload, Status, grpc_path,
+    PartialSuccess, Payload, Proxy, Status, grpc_path,
 };
 
 use crate::identity::Identity;
@@ -37,8 +37,12 @@ impl OtlpGrpc {
             endpoint = endpoint.with_authority(authority);
         }
         let tls_by_default = tls.is_some() && !https;
+        // As gRPC's own clients do: HTTPS_PROXY is for plain text too.
+        let proxy = Proxy::before(&endpoint, true, None, &config.tls)?;
         let options = ClientOptions {
             tls,
+            proxy,
+            wait_for_ready: config.wait_for_ready,
             server_name: config.tls.server_name_override.clone(),
             connections: config.most_connections(),
             keepalive: config.keepalive.as_ref().cloned(),
@@ -47,7 +51,7 @@ impl OtlpGrpc {
         Ok(Self {
             client: GrpcClient::new(endpoint, options),
             headers: config.header_map()?,
-            identity: Identity::new(config.auth.clone()),
+            identity: Identity::new(config.auth.as_ref().cloned()),
             codec: config.compression.grpc()?,
             timeout: Some(config.timeout).filter(|timeout| !timeout.is_zero()),
             tls_by_default,

@@ -129,6 +129,14 @@ async fn tls_against_a_plain_server_says_what_to_set() {
     assert!(error.contains("set tls.insecure: true"), "{error}");
 }
 
+#[tokio::test]
+async fn the_user_agent_is_the_configured_one() {
+    let sink = OtlpSink::grpc();
+    let exporter = exporter(&sink.addr(), "user_agent: me/1");
+    exporter.export(&logs(1)).await.unwrap();
+    assert_eq!(sink.received()[0].headers["user-agent"], "me/1");
+}
+
 #[test]
 fn the_section_has_the_collectors_defaults_and_hides_its_headers() {
     let config = read("endpoint: a:1\nheaders: {k: hunter2}").unwrap();

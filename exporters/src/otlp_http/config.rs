@@ -1,6 +1,6 @@
 //! The section of exporter `otlp_http`.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -9,9 +9,9 @@ use streamgauge_component::{
     AuthSettings, BreakerSettings, ComponentConfig, DeadLetterSettings, DeliverySettings, Optional,
     QueueSettings, RetrySettings, Signal,
 };
-use streamgauge_config::Secret;
 use streamgauge_transport::{
-    ClientOptions, Compression, Endpoint, HTTP_ALPN, KeepaliveClient, TlsClient, header_map, http_path,
+    ClientOptions, Compression, CookieSettings, Cookies, Endpoint, HTTP_ALPN, HeaderMap, Headers,
+    KeepaliveClient, KeepaliveHttpClient, Middleware, Proxy, TlsClient, http_path,
 };
 
 /// Settings of exporter `otlp_http`.
@@ -26,27 +26,36 @@ pub struct OtlpHttpConfig {
     pub metrics_endpoint: Option<String>,
     /// URL for logs, used as it is.
     pub logs_endpoint: Option<String>,
+    /// Must be absent: profiles are no signal of this collector.
+    pub profiles_endpoint: Option<String>,
+    /// The proxy before the server: `http://` or `https://`, with `user:password@` where it asks for them. Without it the
+    /// one that `HTTP_PROXY` or `HTTPS_PROXY` names, unless `NO_PROXY` exempts the server.
+    pub proxy_url: Option<String>,
     /// Encoding of requests: `proto`, which goes out as it came, or `json`, which is written anew.
     pub encoding: Encoding,
-    /// How requests are packed: `gzip`, `zstd`, `snappy`, `zlib`, `deflate` or `none`.
+    /// How requests are packed: `gzip`, `zstd`, `snappy`, `x-snappy-framed`, `lz4`, `zlib`, `deflate` or `none`.
     pub compression: Compression,
     /// How hard requests are packed.
     pub compression_params: CompressionParams,
     /// As whom requests are sent; without it as nobody.
-    pub auth: Option<AuthSettings>,
-    /// Headers of every request. The values are never shown.
-    pub headers: BTreeMap<String, Secret>,
+    pub auth: Optional<AuthSettings>,
+    /// Headers of every request: a map, or a list of `name` and `value`. The values are never shown.
+    pub headers: Headers,
+    /// Shows a server the cookies that it has set, for as long as the collector runs. Off unless it is named.
+    pub cookies: Optional<CookieSettings>,
+    /// Must be empty: no extension here is a middleware.
+    pub middlewares: Vec<Middleware>,
     /// The longest that one attempt may take; `0s` is for ever.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub timeout: Duration,
     /// TLS for `https://` endpoints.
     pub tls: TlsClient,
-    /// A connection that was unused for longer is not used again.
+    /// A connection that was unused for longer is not used again; `0s` is no bound.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub idle_conn_timeout: Duration,
-    /// Connections kept for use again; 0 means 100.
+    /// Connections kept for use again; 0 is no bound.
     pub max_idle_conns: usize,
     /// The same for one host, of which there is one; the smaller of both counts, 0 is no bound.
     pub max_idle_conns_per_host: usize,
@@ -54,6 +63,8 @@ pub struct OtlpHttpConfig {
     pub max_conns_per_host: usize,
     /// Opens a connection for every request.
     pub disable_keep_alives: bool,
+    /// The newer place of the four settings before.
+    pub keepalive: KeepaliveHttpClient,
     /// Offers HTTP/2 in the TLS handshake.
     pub force_attempt_http2: bool,
     /// Silence after which an HTTP/2 server is pinged; `0s` is never.
@@ -114,11 +125,15 @@ impl Default for OtlpHttpConfig {
             traces_endpoint: None,
             metrics_endpoint: None,
             logs_endpoint: None,
+            profiles_endpoint: None,
+            proxy_url: None,
             encoding: Encoding::Proto,
             compression: Compression::Gzip,
             compression_params: CompressionParams::default(),
-            auth: None,
-            headers: BTreeMap::new(),
+            auth: Optional(None),
+            headers: Headers::default(),
+            cookies: Optional(None),
+            middlewares: Vec::new(),
             timeout: Duration::from_secs(30),
             tls: TlsClient::default(),
             idle_conn_timeout: Duration::from_secs(90),
@@ -126,6 +141,7 @@ impl Default for OtlpHttpConfig {
             max_idle_conns_per_host: 0,
             max_conns_per_host: 0,
             disable_keep_alives: false,
+            keepalive: KeepaliveHttpClient::default(),
             force_attempt_http2: true,
             http2_read_idle_timeout: Duration::ZERO,
             http2_ping_timeout: Duration::ZERO,
@@ -151,10 +167,13 @@ impl OtlpHttpConfig {
         }
     }
 
-    /// How connections are made and kept, but for TLS.
+    /// How connections are made and kept, but for TLS and a proxy.
     pub(super) fn client_options(&self) -> ClientOptions {
-        let or = |number: usize, otherwise: usize| if number == 0 { otherwise } else { number };
-        let kept = or(self.max_idle_conns, 100).min(or(self.max_idle_conns_per_host, usize::MAX));
+        let bound = |number: usize| if number == 0 { usize::MAX } else { number };
+        let newer = &self.keepalive;
+        let kept = bound(newer.max_idle_conns.unwrap_or(self.max_idle_conns))
+            .min(bound(newer.max_idle_conns_per_host.unwrap_or(self.max_idle_conns_per_host)));
+        let idle = newer.idle_conn_timeout.unwrap_or(self.idle_conn_timeout);
         let timeout = Some(self.http2_ping_timeout).filter(|time| !time.is_zero());
         let keepalive = KeepaliveClient {
             time: self.http2_read_idle_timeout,
@@ -163,8 +182,9 @@ impl OtlpHttpConfig {
         };
         ClientOptions {
             server_name: self.tls.server_name_override.clone(),
-            idle_timeout: self.idle_conn_timeout,
-            max_idle: if self.disable_keep_alives { 0 } else { kept },
+            idle_timeout: if idle.is_zero() { Duration::MAX } else { idle },
+            max_idle: if self.keeps_connections() { kept } else { 0 },
+            cookies: self.cookies.as_ref().map(|_| Arc::new(Cookies::default())),
             max_connections: Some(self.max_conns_per_host).filter(|most| *most > 0),
             keepalive: (!self.http2_read_idle_timeout.is_zero()).then_some(keepalive),
             ..ClientOptions::default()
@@ -173,12 +193,16 @@ impl OtlpHttpConfig {
 
     /// The protocols to offer in the TLS handshake.
     pub(super) fn alpn(&self) -> &'static [&'static str] {
-        if self.force_attempt_http2 && !self.disable_keep_alives { &HTTP_ALPN } else { &HTTP_ALPN[1..] }
+        if self.force_attempt_http2 && self.keeps_connections() { &HTTP_ALPN } else { &HTTP_ALPN[1..] }
+    }
+
+    fn keeps_connections(&self) -> bool {
+        self.keepalive.enabled && !self.disable_keep_alives
     }
 
     /// The configured headers, ready to send.
-    pub(super) fn header_map(&self) -> Result<streamgauge_transport::HeaderMap, String> {
-        header_map(self.headers.iter().map(|(name, value)| (name.as_str(), value.expose())))
+    pub(super) fn header_map(&self) -> Result<HeaderMap, String> {
+        self.headers.map()
     }
 
     /// Server and path for a signal; `None` when no endpoint serves it.
@@ -234,6 +258,18 @@ impl ComponentConfig for OtlpHttpConfig {
         }
         if let Err(error) = self.header_map() {
             at("headers", error);
+        }
+        if let Some(text) = Middleware::problem(&self.middlewares) {
+            at("middlewares", text);
+        }
+        if let Some(text) = self.compression.level_problem(self.compression_params.level) {
+            at("compression_params::level", text);
+        }
+        if let Some(text) = self.proxy_url.as_deref().and_then(Proxy::problem) {
+            at("proxy_url", text);
+        }
+        if given(&self.profiles_endpoint).is_some() {
+            at("profiles_endpoint", "profiles are no signal of this collector: remove it".to_owned());
         }
         self.tls.problems().into_iter().for_each(|(key, text)| at(&format!("tls::{key}"), text));
         self.sending_queue

@@ -10,7 +10,7 @@ use streamgauge_component::{
 use streamgauge_pdata::json;
 use streamgauge_transport::{
     ClientError, ClientOptions, Codec, Encoding, Failure, HeaderMap, HeaderName, HeaderValue, HttpAnswer,
-    HttpClient, PACK_FROM, PartialSuccess, Payload, Status, retry_after,
+    HttpClient, PACK_FROM, PartialSuccess, Payload, Proxy, Status, retry_after,
 };
 
 use crate::identity::Identity;
@@ -45,13 +45,17 @@ struct Target {
 impl OtlpHttp {
     pub fn new(config: &OtlpHttpConfig) -> Result<Self, ComponentError> {
         let mut targets = Vec::new();
+        let common = config.client_options();
         for signal in Signal::ALL {
             let Some((endpoint, path)) = config.target(signal)? else { continue };
+            let proxy =
+                Proxy::before(&endpoint, endpoint.is_https(), config.proxy_url.as_deref(), &config.tls)?;
             let tls = endpoint.is_https().then(|| config.tls.load(config.alpn())).transpose();
             let options = ClientOptions {
                 tls: tls.map_err(ComponentError::new)?,
                 max_answer: MAX_ANSWER,
-                ..config.client_options()
+                proxy,
+                ..common.clone()
             };
             let scheme = if endpoint.is_https() { "https" } else { "http" };
             let shown = path.split('?').next().unwrap_or_default();
@@ -64,7 +68,7 @@ impl OtlpHttp {
         Ok(Self {
             targets,
             headers,
-            identity: Identity::new(config.auth.clone()),
+            identity: Identity::new(config.auth.as_ref().cloned()),
             codec: config.compression.http(),
             level: Some(config.compression_params.level).filter(|level| *level > 0),
             timeout: Some(config.timeout).filter(|timeout| !timeout.is_zero()),

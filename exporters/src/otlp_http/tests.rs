@@ -172,6 +172,20 @@ fn the_section_has_the_collectors_defaults_and_hides_its_headers() {
 }
 
 #[test]
+fn the_newer_keepalive_counts_before_what_it_replaces() {
+    let options = |more: &str| read(&format!("endpoint: http://a\n{more}")).unwrap().client_options();
+    let kept = |more: &str| (options(more).max_idle, options(more).idle_timeout);
+    let minute = Duration::from_secs(60);
+    assert_eq!(kept(""), (100, Duration::from_secs(90)));
+    assert_eq!(kept("max_idle_conns: 0\nidle_conn_timeout: 0s"), (usize::MAX, Duration::MAX));
+    assert_eq!(kept("max_idle_conns: 9\nkeepalive: {max_idle_conns: 7, idle_conn_timeout: 1m}"), (7, minute));
+    assert_eq!(kept("disable_keep_alives: true").0, 0);
+    assert_eq!(kept("keepalive: {enabled: false}").0, 0);
+    let (off, on) = (options("cookies: {enabled: false}"), options("cookies:"));
+    assert!(off.cookies.is_none() && on.cookies.is_some());
+}
+
+#[test]
 fn what_is_wrong_is_refused_with_its_place() {
     for (yaml, expected) in [
         ("", "at least one endpoint must be specified"),

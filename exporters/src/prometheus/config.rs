@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use streamgauge_component::{AuthSettings, ComponentConfig, Optional};
-use streamgauge_config::Secret;
+use streamgauge_component::{ComponentConfig, Optional};
 use streamgauge_prometheus::{Namer, Settings};
-use streamgauge_transport::{HeaderMap, TlsServer, header_map};
+use streamgauge_transport::{HeaderMap, Headers, HttpAuthSettings, TlsServer};
 
 use crate::naming::{
     Preset, PresetSettings, ResourceToTelemetry, TranslationStrategy, preset_problems, presets, strategy,
@@ -25,9 +24,9 @@ pub struct PrometheusConfig {
     /// Serves TLS; off unless it is named.
     pub tls: Optional<TlsServer>,
     /// Who may scrape; without it everybody.
-    pub auth: Option<AuthSettings>,
-    /// Headers of every answer. The values are never shown.
-    pub response_headers: BTreeMap<String, Secret>,
+    pub auth: Optional<HttpAuthSettings>,
+    /// Headers of every answer: a map, or a list of `name` and `value`. The values are never shown.
+    pub response_headers: Headers,
     /// Put before every metric's name, with `_`; not before presets' names.
     pub namespace: String,
     /// Labels for every series, where nothing else has set them.
@@ -62,8 +61,8 @@ impl Default for PrometheusConfig {
             endpoint: String::new(),
             path: "/metrics".to_owned(),
             tls: Optional(None),
-            auth: None,
-            response_headers: BTreeMap::new(),
+            auth: Optional(None),
+            response_headers: Headers::default(),
             namespace: String::new(),
             const_labels: BTreeMap::new(),
             send_timestamps: false,
@@ -111,7 +110,7 @@ impl PrometheusConfig {
     }
 
     pub(super) fn header_map(&self) -> Result<HeaderMap, String> {
-        header_map(self.response_headers.iter().map(|(name, value)| (name.as_str(), value.expose())))
+        self.response_headers.map()
     }
 }
 

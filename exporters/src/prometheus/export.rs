@@ -120,6 +120,7 @@ impl Exporter for PrometheusExporter {
         scrapes.open_metrics = config.enable_open_metrics;
         scrapes.headers = config.header_map().map_err(ComponentError)?;
         scrapes.authenticator = authenticator;
+        scrapes.auth = config.auth.as_ref().cloned().unwrap_or_default();
         let scrapes = Arc::new(scrapes);
         let pages = Pages::serve_tls(listener, tls, move |request| {
             let scrapes = scrapes.clone();

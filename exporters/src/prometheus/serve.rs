@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use http_body_util::Full;
 use streamgauge_component::{Authenticator, Clock};
 use streamgauge_prometheus::exposition::Format;
-use streamgauge_transport::{Codec, PACK_FROM};
+use streamgauge_transport::{Codec, HttpAuthSettings, PACK_FROM, query_value};
 use tokio::sync::Semaphore;
 
 use super::render::{Rules, Wish, render, servers};
@@ -37,6 +37,7 @@ pub(super) struct Scrapes {
     pub open_metrics: bool,
     pub headers: HeaderMap,
     pub authenticator: Option<Arc<dyn Authenticator>>,
+    pub auth: HttpAuthSettings,
     pub clock: Clock,
     turns: Arc<Semaphore>,
 }
@@ -50,6 +51,7 @@ impl Scrapes {
             open_metrics: false,
             headers: HeaderMap::new(),
             authenticator: None,
+            auth: HttpAuthSettings::default(),
             clock,
             turns: Arc::new(Semaphore::new(AT_ONCE)),
         }
@@ -88,8 +90,9 @@ impl Scrapes {
             return Err(Box::new(response));
         }
         let Some(authenticator) = &self.authenticator else { return Ok(page) };
-        let shown = request.headers().get(authenticator.header()).map(HeaderValue::as_bytes);
-        let Err(why) = authenticator.authenticate(shown).await else { return Ok(page) };
+        let value = request.headers().get(authenticator.header()).map(HeaderValue::as_bytes);
+        let shown = self.auth.shown(authenticator.header(), value, request.uri().query());
+        let Err(why) = authenticator.authenticate(shown.as_deref()).await else { return Ok(page) };
         let mut response = plain(StatusCode::UNAUTHORIZED, format!("{why}\n"));
         if let Ok(challenge) = HeaderValue::try_from(authenticator.challenge()) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
@@ -147,30 +150,9 @@ impl Scrapes {
 
 /// The `target` of a query, as series name their server: without the scheme that redis_exporter allows.
 fn target(query: &str) -> Option<String> {
-    let value = query.split('&').find_map(|pair| pair.strip_prefix("target="))?;
-    let target = decoded(value);
+    let target = query_value(query, "target")?;
     let address = target.split_once("://").map_or(target.as_str(), |(_, address)| address);
     Some(address.trim_end_matches('/').to_owned()).filter(|address| !address.is_empty())
-}
-
-/// A query's value with its `%xx` read.
-fn decoded(value: &str) -> String {
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let hex = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
-        match (first, tail.get(..2).and_then(hex)) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Servers as Prometheus' HTTP service discovery reads them.

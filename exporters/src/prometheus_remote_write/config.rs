@@ -9,9 +9,8 @@ use streamgauge_component::{
     AuthSettings, BreakerSettings, ComponentConfig, DeadLetterSettings, DeliverySettings, Optional,
     QueueSettings, RetrySettings, WhenFull,
 };
-use streamgauge_config::Secret;
 use streamgauge_prometheus::{Namer, ResourceLabels, Settings};
-use streamgauge_transport::{Endpoint, HeaderMap, TlsClient, header_map};
+use streamgauge_transport::{Endpoint, HeaderMap, Headers, Proxy, TlsClient};
 
 use crate::naming::{
     Preset, PresetSettings, ResourceToTelemetry, TranslationStrategy, preset_problems, presets, strategy,
@@ -26,7 +25,7 @@ pub struct RemoteWriteConfig {
     /// The older place of `http.endpoint`.
     pub endpoint: Option<String>,
     /// The older place of `http.headers`.
-    pub headers: BTreeMap<String, Secret>,
+    pub headers: Headers,
     /// The older place of `http.tls`.
     pub tls: Option<TlsClient>,
     /// The older place of `http.auth`.
@@ -103,7 +102,10 @@ pub struct HttpSettings {
     /// The receiver's whole URL, such as `https://host:9090/api/v1/write`.
     pub endpoint: Option<String>,
     /// Headers of every request; those of remote write itself cannot be overridden. The values are never shown.
-    pub headers: BTreeMap<String, Secret>,
+    pub headers: Headers,
+    /// The proxy before the receiver: `http://` or `https://`, with `user:password@` where it asks for them. Without it the
+    /// one that `HTTP_PROXY` or `HTTPS_PROXY` names, unless `NO_PROXY` exempts the receiver.
+    pub proxy_url: Option<String>,
     /// TLS for an `https://` endpoint.
     pub tls: Option<TlsClient>,
     /// As whom messages are sent; without it as nobody.
@@ -199,7 +201,7 @@ impl Default for RemoteWriteConfig {
         Self {
             http: HttpSettings::default(),
             endpoint: None,
-            headers: BTreeMap::new(),
+            headers: Headers::default(),
             tls: None,
             auth: None,
             timeout: None,
@@ -300,8 +302,7 @@ impl RemoteWriteConfig {
     }
 
     pub(super) fn header_map(&self) -> Result<HeaderMap, String> {
-        let pairs = self.headers.iter().chain(&self.http.headers);
-        header_map(pairs.map(|(name, value)| (name.as_str(), value.expose())))
+        if self.headers.is_empty() { self.http.headers.map() } else { self.headers.map() }
     }
 
     /// How metrics are translated.
@@ -346,6 +347,9 @@ impl ComponentConfig for RemoteWriteConfig {
         }
         if let Err(error) = self.header_map() {
             at(if self.headers.is_empty() { "http::headers" } else { "headers" }, error);
+        }
+        if let Some(text) = http.proxy_url.as_deref().and_then(Proxy::problem) {
+            at("http::proxy_url", text);
         }
         let prefix = if self.tls.is_some() { "tls" } else { "http::tls" };
         self.tls_settings()

@@ -12,7 +12,7 @@ use streamgauge_component::{
 };
 use streamgauge_prometheus::Translator;
 use streamgauge_transport::{
-    ClientOptions, HTTP_ALPN, HeaderMap, HeaderName, HeaderValue, HttpClient, Payload,
+    ClientOptions, HTTP_ALPN, HeaderMap, HeaderName, HeaderValue, HttpClient, Payload, Proxy,
 };
 
 use crate::identity::Identity;
@@ -71,7 +71,9 @@ impl RemoteWrite {
     pub fn new(config: &RemoteWriteConfig, host: Host) -> Result<Self, ComponentError> {
         let endpoint = config.url()?;
         let tls = config.tls_settings();
+        let proxy = Proxy::before(&endpoint, endpoint.is_https(), config.http.proxy_url.as_deref(), &tls)?;
         let options = ClientOptions {
+            proxy,
             tls: endpoint
                 .is_https()
                 .then(|| tls.load(&HTTP_ALPN))

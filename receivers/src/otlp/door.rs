@@ -1,5 +1,6 @@
 //! One request from body to answer.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -45,13 +46,23 @@ impl Handler for Door {
         signal.filter(|signal| self.outlets.get(*signal).is_some())
     }
 
-    fn authenticate<'a>(&'a self, headers: &'a HeaderMap) -> Option<BoxFuture<'a, Result<Arc<str>, Denied>>> {
+    fn authenticate<'a>(
+        &'a self,
+        headers: &'a HeaderMap,
+        query: Option<&'a str>,
+    ) -> Option<BoxFuture<'a, Result<Arc<str>, Denied>>> {
         let authenticator = self.authenticator.as_ref()?;
+        let by_http = self.http.as_ref().and_then(|http| http.auth.as_ref());
         Some(Box::pin(async move {
-            let shown = headers.get(authenticator.header()).map(HeaderValue::as_bytes);
+            let header = authenticator.header();
+            let value = headers.get(header).map(HeaderValue::as_bytes);
+            let shown = match by_http {
+                Some(auth) => auth.shown(header, value, query),
+                None => value.map(Cow::Borrowed),
+            };
             let denied =
                 |why: Unauthenticated| Denied { message: why.0, challenge: authenticator.challenge() };
-            authenticator.authenticate(shown).await.map_err(denied)
+            authenticator.authenticate(shown.as_deref()).await.map_err(denied)
         }))
     }
 

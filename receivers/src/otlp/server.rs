@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use streamgauge_component::{
-    AuthSettings, Authenticator, Budget, ComponentError, Host, Optional, Outlets, Receiver, edge_name,
+    Authenticator, Budget, ComponentError, Host, Optional, Outlets, Receiver, edge_name,
 };
 use streamgauge_transport::{
     ALPN, GRPC_MESSAGE_LIMIT, HTTP_BODY_LIMIT, Listener, Memory, Protocol, Server, ServerOptions, ServerTls,
@@ -54,7 +54,7 @@ impl Receiver for OtlpReceiver {
         let (grpc, http, share) = (grpc.as_ref(), http.as_ref(), self.config.protocols.share());
         if let Some(grpc) = grpc {
             let listener = bind(&host, Protocol::Grpc, grpc.transport, &grpc.endpoint).await?;
-            let auth = authenticator(&host, grpc.auth.as_ref())?;
+            let auth = authenticator(&host, grpc.auth.as_ref().map(|auth| auth.authenticator.as_str()))?;
             let mut options = grpc.options()?;
             if let Some(http) = http.filter(|_| share) {
                 let both = http.options()?;
@@ -72,7 +72,7 @@ impl Receiver for OtlpReceiver {
         }
         if let Some(http) = http.filter(|_| !share) {
             let listener = bind(&host, Protocol::Http, http.transport, &http.endpoint).await?;
-            let auth = authenticator(&host, http.auth.as_ref())?;
+            let auth = authenticator(&host, http.auth.as_ref().map(|auth| auth.authenticator.as_str()))?;
             ready.push((&[Protocol::Http], listener, http.options()?, http.include_metadata, auth));
         }
         for (protocols, listener, mut options, include_metadata, authenticator) in ready {
@@ -160,7 +160,9 @@ impl HttpServer {
             http: Some(limit),
             tls: load(&self.tls)?,
             timeouts: self.timeouts(),
-            cors: self.cors.clone().filter(|cors| !cors.allowed_origins.is_empty()),
+            cors: self.cors.as_ref().filter(|cors| !cors.allowed_origins.is_empty()).cloned(),
+            codings: self.codings(),
+            keep_alive: self.keep_alives_enabled && self.keepalive.enabled,
             response_headers: self.header_map()?,
             ..ServerOptions::default()
         })
@@ -168,6 +170,12 @@ impl HttpServer {
 }
 
 impl HttpServer {
+    /// The codings that are taken, as requests name them.
+    fn codings(&self) -> Option<Vec<String>> {
+        let names = self.compression_algorithms.as_ref()?;
+        Some(names.iter().map(|name| name.trim().to_ascii_lowercase()).collect())
+    }
+
     /// As Go has them: a head and the next request have the time of a whole request when they have none of their own.
     fn timeouts(&self) -> Timeouts {
         let set = |time: Duration| (!time.is_zero()).then_some(time);
@@ -176,7 +184,7 @@ impl HttpServer {
             read_header: set(self.read_header_timeout).or(read),
             read,
             write: set(self.write_timeout),
-            idle: set(self.idle_timeout).or(read),
+            idle: set(self.keepalive.idle_timeout.unwrap_or(self.idle_timeout)).or(read),
         }
     }
 }
@@ -190,18 +198,15 @@ async fn bind(
 ) -> Result<Listener, ComponentError> {
     let sockets = host.shared("", Sockets::default);
     let owner = format!("{}/{}", edge_name(host.kind(), host.id()), protocol.as_str());
-    let bound = match transport {
-        Transport::Tcp => sockets.bind(&owner, endpoint).await,
-        Transport::Unix => sockets.bind_unix(&owner, endpoint),
+    let bound = match transport.family() {
+        Some(family) => sockets.bind_family(&owner, endpoint, family).await,
+        None => sockets.bind_unix(&owner, endpoint),
     };
     bound.map_err(ComponentError::new)
 }
 
-fn authenticator(
-    host: &Host,
-    auth: Option<&AuthSettings>,
-) -> Result<Option<Arc<dyn Authenticator>>, ComponentError> {
-    auth.map(|auth| host.authenticator(&auth.authenticator)).transpose()
+fn authenticator(host: &Host, id: Option<&str>) -> Result<Option<Arc<dyn Authenticator>>, ComponentError> {
+    id.map(|id| host.authenticator(id)).transpose()
 }
 
 fn load(tls: &Optional<TlsServer>) -> Result<Option<Arc<ServerTls>>, ComponentError> {

@@ -12,11 +12,16 @@ use super::error::{Error, Reason, address, join};
 use crate::similar::nearest;
 use crate::{Diagnostic, Entry, Map, Node, Scalar, ScalarKind, Value, codes};
 
+/// The key of optional sections that turns them off, or leaves them on.
+const ENABLED: &str = "enabled";
+
 /// A node about to be read, with its path for messages.
 pub(super) struct De<'a> {
     pub(super) node: &'a Node,
     pub(super) path: String,
     pub(super) notes: &'a Notes,
+    /// The section may be off: `enabled` says so, beside its own keys.
+    pub(super) optional: bool,
 }
 
 impl<'a> De<'a> {
@@ -63,7 +68,8 @@ impl<'a> De<'a> {
 
     /// All keys that the struct does not have, in one diagnostic, as the Collector tells them.
     fn check_keys(&self, map: &Map, fields: &'static [&'static str]) {
-        let unknown: Vec<&Entry> = map.entries.iter().filter(|e| !fields.contains(&e.key.as_str())).collect();
+        let known = |key: &str| fields.contains(&key) || (self.optional && key == ENABLED);
+        let unknown: Vec<&Entry> = map.entries.iter().filter(|e| !known(&e.key)).collect();
         let Some(first) = unknown.first() else { return };
         let mut names: Vec<&str> = unknown.iter().map(|e| e.key.as_str()).collect();
         names.sort_unstable();
@@ -88,6 +94,16 @@ impl<'a> De<'a> {
             (true, true) => diagnostic.help("there are no settings here"),
         };
         self.notes.unknown.borrow_mut().insert(address(self.node), diagnostic);
+    }
+
+    /// What an optional section says of itself.
+    fn enabled(&self) -> Option<bool> {
+        let Value::Map(map) = &self.node.value else { return None };
+        let entry = map.entries.iter().find(|entry| entry.key == ENABLED)?;
+        match entry.value.as_scalar()?.kind {
+            ScalarKind::Bool(on) => Some(on),
+            _ => None,
+        }
     }
 
     fn is_left_out(notes: &Notes, node: &Node) -> bool {
@@ -193,7 +209,11 @@ impl<'de> Deserializer<'de> for De<'de> {
         match (&self.node.original, self.node.is_null()) {
             (None, true) if plain() => Err(Error::new(Reason::Null)),
             (None, true) => visitor.visit_none(),
-            _ => visitor.visit_some(self),
+            _ if plain() => visitor.visit_some(self),
+            _ => match self.enabled() {
+                Some(false) => visitor.visit_bool(false),
+                enabled => visitor.visit_some(De { optional: enabled.is_some(), ..self }),
+            },
         }
     }
 
@@ -328,7 +348,7 @@ impl<'de> MapAccess<'de> for MapDe<'de> {
             Some(_) => join(&self.de.path, &entry.key),
             None => format!("{}[{}]", self.de.path, entry.key),
         };
-        let de = De { node: &entry.value, path: path.clone(), notes: self.de.notes };
+        let de = De { node: &entry.value, path: path.clone(), notes: self.de.notes, optional: false };
         seed.deserialize(de).map_err(|e| e.at(&entry.value, &path))
     }
 }
@@ -382,7 +402,7 @@ impl<'de> SeqAccess<'de> for SeqDe<'de> {
             if De::is_left_out(self.de.notes, node) {
                 continue;
             }
-            let de = De { node, path: path.clone(), notes: self.de.notes };
+            let de = De { node, path: path.clone(), notes: self.de.notes, optional: false };
             return seed.deserialize(de).map(Some).map_err(|e| e.at(node, &path));
         }
         Ok(None)
@@ -402,7 +422,7 @@ impl<'de> EnumAccess<'de> for EnumDe<'de> {
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, De<'de>), Error> {
         let variant = seed.deserialize(BorrowedStrDeserializer::new(&self.entry.key))?;
         let path = join(&self.de.path, &self.entry.key);
-        Ok((variant, De { node: &self.entry.value, path, notes: self.de.notes }))
+        Ok((variant, De { node: &self.entry.value, path, notes: self.de.notes, optional: false }))
     }
 }
 

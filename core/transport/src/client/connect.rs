@@ -8,8 +8,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
+use super::cookies::Cookies;
 use super::endpoint::{Address, Endpoint};
 use super::error::{ClientError, Failure, causes};
+use super::proxy::Proxy;
 use crate::settings::KeepaliveClient;
 use crate::tls::ClientTls;
 
@@ -20,6 +22,12 @@ pub struct ClientOptions {
     pub tls: Option<Arc<ClientTls>>,
     /// The name that the server's certificate must have, in place of the endpoint's host.
     pub server_name: Option<String>,
+    /// The proxy before the server.
+    pub proxy: Option<Proxy>,
+    /// Cookies of HTTP servers are kept here and shown to them again; not kept without it.
+    pub cookies: Option<Arc<Cookies>>,
+    /// A gRPC call that finds no server waits for one, until its timeout.
+    pub wait_for_ready: bool,
     /// The most connections of a gRPC client; 0 is as 1.
     pub connections: usize,
     /// HTTP/2 pings; off without it.
@@ -40,6 +48,9 @@ impl Default for ClientOptions {
         Self {
             tls: None,
             server_name: None,
+            proxy: None,
+            cookies: None,
+            wait_for_ready: false,
             connections: 1,
             keepalive: None,
             idle_timeout: Duration::from_secs(90),
@@ -64,21 +75,38 @@ pub(super) struct Connected {
 /// # Errors
 /// No connection, and at which step.
 pub async fn reach(endpoint: &Endpoint, options: &ClientOptions) -> Result<(), ClientError> {
-    connect(endpoint, 0, options).await.map(drop)
+    connect(endpoint, 0, Through::Tunnel, options).await.map(drop)
+}
+
+/// How a proxy, if there is one, passes requests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Through {
+    /// It reads them: plain HTTP.
+    Forward,
+    /// It sees bytes only.
+    Tunnel,
 }
 
 /// Of a name's addresses the one whose turn it is comes first, then the others.
 pub(super) async fn connect(
     endpoint: &Endpoint,
     turn: usize,
+    through: Through,
     options: &ClientOptions,
 ) -> Result<Connected, ClientError> {
     let failed = |step: &str, error: &dyn std::error::Error| {
         ClientError::new(Failure::Connect, format!("{step} {endpoint}: {}", causes(error)))
     };
-    let io: Box<dyn Io> = match &endpoint.address {
-        Address::Unix(path) => Box::new(UnixStream::connect(path).await.map_err(|e| failed("connect", &e))?),
-        Address::Tcp { host, port } => {
+    let by_proxy = |why: String| ClientError::new(Failure::Connect, format!("connect {endpoint}: {why}"));
+    let io: Box<dyn Io> = match (&endpoint.address, &options.proxy) {
+        (Address::Tcp { .. }, Some(proxy)) if through == Through::Tunnel => {
+            proxy.tunnel(endpoint).await.map_err(by_proxy)?
+        }
+        (Address::Tcp { .. }, Some(proxy)) => proxy.connect().await.map_err(by_proxy)?,
+        (Address::Unix(path), _) => {
+            Box::new(UnixStream::connect(path).await.map_err(|e| failed("connect", &e))?)
+        }
+        (Address::Tcp { host, port }, None) => {
             let found = lookup_host((host.as_str(), *port)).await.map_err(|e| failed("connect", &e))?;
             let mut addresses: Vec<_> = found.collect();
             let first = turn % addresses.len().max(1);

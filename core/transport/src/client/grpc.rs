@@ -12,7 +12,7 @@ use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::Mutex;
 
-use super::connect::{ClientOptions, connect};
+use super::connect::{ClientOptions, Io, Through, connect};
 use super::endpoint::Endpoint;
 use super::error::{ClientError, Failure, causes};
 use crate::code::Code;
@@ -160,7 +160,7 @@ impl GrpcClient {
         }
         *fresh = true;
         *slot = None;
-        let io = connect(&self.endpoint, turn, &self.options).await?.io;
+        let io = self.connect(turn).await?;
         let mut builder = Builder::new(TokioExecutor::new());
         builder.timer(TokioTimer::new());
         if let Some(keepalive) = &self.options.keepalive {
@@ -181,6 +181,20 @@ impl GrpcClient {
         });
         *slot = Some(connection.clone());
         Ok(connection)
+    }
+
+    /// With `wait_for_ready`, again and again until there is one: the call's timeout ends it.
+    async fn connect(&self, turn: usize) -> Result<Box<dyn Io>, ClientError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match connect(&self.endpoint, turn, Through::Tunnel, &self.options).await {
+                Ok(connected) => return Ok(connected.io),
+                Err(error) if !self.options.wait_for_ready => return Err(error),
+                Err(error) => tracing::debug!(endpoint = %self.endpoint, %error, "no server yet"),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
     }
 
     async fn answer(&self, response: Response<Incoming>) -> Result<GrpcAnswer, ClientError> {
@@ -241,6 +255,10 @@ impl GrpcClient {
         ClientError::new(Failure::Broken, format!("{}: bad answer: {why}", self.endpoint))
     }
 }
+
+/// Pauses between two tries to connect, where a call waits for its server.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Dropped before there is an answer (a timeout), it gives the connection up: the peer may have vanished without a word,
 /// which TCP alone notices after many minutes. Other calls on the connection go on.

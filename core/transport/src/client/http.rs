@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use http::header::HOST;
+use http::header::{HOST, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -14,7 +14,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::connect::{ClientOptions, connect};
+use super::connect::{ClientOptions, Through, connect};
+use super::cookies::To;
 use super::endpoint::Endpoint;
 use super::error::{ClientError, Failure, causes};
 use crate::headers::introduce;
@@ -70,12 +71,16 @@ impl HttpClient {
         timeout: Option<Duration>,
     ) -> Result<HttpAnswer, ClientError> {
         let request = self.request(path, headers, body)?;
-        match timeout {
+        let answer = match timeout {
             None => self.send(request).await,
             Some(limit) => tokio::time::timeout(limit, self.send(request))
                 .await
                 .unwrap_or_else(|_| Err(ClientError::timeout(&self.endpoint.to_string(), limit))),
+        }?;
+        if let Some(cookies) = &self.options.cookies {
+            cookies.keep(self.to(path), &answer.headers, SystemTime::now());
         }
+        Ok(answer)
     }
 
     fn request(
@@ -94,7 +99,32 @@ impl HttpClient {
         *request.headers_mut() = headers.clone();
         introduce(request.headers_mut());
         request.headers_mut().entry(HOST).or_insert(host);
+        if let Some(cookies) = &self.options.cookies {
+            let path = request.uri().path().to_owned();
+            cookies.show(self.to(&path), request.headers_mut(), SystemTime::now());
+        }
+        if let (Some(proxy), Through::Forward) = (&self.options.proxy, self.through()) {
+            *request.uri_mut() = self.absolute_uri("http", request.uri())?;
+            if let Some(authorization) = proxy.authorization() {
+                request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
+            }
+        }
         Ok(request)
+    }
+
+    /// Without TLS a proxy reads the requests, with it they go through a tunnel.
+    fn through(&self) -> Through {
+        if self.options.tls.is_some() { Through::Tunnel } else { Through::Forward }
+    }
+
+    fn to<'a>(&'a self, path: &'a str) -> To<'a> {
+        To { host: self.endpoint.host(), path, secure: self.options.tls.is_some() }
+    }
+
+    fn absolute_uri(&self, scheme: &str, uri: &Uri) -> Result<Uri, ClientError> {
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        Uri::try_from(format!("{scheme}://{}{path}", self.endpoint.authority))
+            .map_err(|error| ClientError::new(Failure::Invalid, format!("{}: {error}", self.endpoint)))
     }
 
     async fn send(&self, mut request: Request<OneFrame>) -> Result<HttpAnswer, ClientError> {
@@ -141,10 +171,7 @@ impl HttpClient {
     /// HTTP/2 wants scheme and authority in the URI and no `host`.
     fn absolute(&self, mut request: Request<OneFrame>) -> Result<Request<OneFrame>, ClientError> {
         request.headers_mut().remove(HOST);
-        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        let uri = Uri::try_from(format!("https://{}{path}", self.endpoint.authority));
-        *request.uri_mut() =
-            uri.map_err(|error| ClientError::new(Failure::Invalid, format!("{}: {error}", self.endpoint)))?;
+        *request.uri_mut() = self.absolute_uri("https", request.uri())?;
         Ok(request)
     }
 
@@ -159,7 +186,7 @@ impl HttpClient {
                 return Ok((Connection::H1(sender), false));
             }
         }
-        let connected = connect(&self.endpoint, 0, &self.options).await?;
+        let connected = connect(&self.endpoint, 0, self.through(), &self.options).await?;
         let handshake = |error: hyper::Error| {
             let text = format!("HTTP handshake with {}: {}", self.endpoint, causes(&error));
             ClientError::new(Failure::Connect, text)

@@ -2,16 +2,21 @@
 //! Both connect when they are first used, and again when a connection is gone.
 
 mod connect;
+mod cookies;
 mod endpoint;
 mod error;
 mod grpc;
 mod http;
+mod proxy;
+mod proxy_rules;
 
 pub use connect::{ClientOptions, reach};
+pub use cookies::Cookies;
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ClientError, Failure};
 pub use grpc::{GrpcAnswer, GrpcClient};
 pub use http::{HttpAnswer, HttpClient};
+pub use proxy::Proxy;
 
 /// The protocols to offer in the TLS handshake of an [`HttpClient`].
 pub const HTTP_ALPN: [&str; 2] = ["h2", "http/1.1"];

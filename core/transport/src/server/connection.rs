@@ -110,7 +110,7 @@ async fn talk<H: Handler>(
     let (stream_window, connection_window) = windows(&options);
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // As in the Collector, a silent connection is not closed: clients keep theirs for minutes.
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(None);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(None).keep_alive(options.keep_alive);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -54,6 +54,28 @@ impl Socket {
     }
 }
 
+/// Of which kind a TCP address has to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Family {
+    /// Either.
+    #[default]
+    Any,
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    fn has(self, address: &SocketAddr) -> bool {
+        match self {
+            Family::Any => true,
+            Family::V4 => address.is_ipv4(),
+            Family::V6 => address.is_ipv6(),
+        }
+    }
+}
+
 /// Where a listener listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
@@ -127,9 +149,14 @@ impl Listener {
     /// Binds `host:port`. A name is bound on its IPv4 address if it has one, as the Collector does; an empty
     /// host is every address of the machine.
     pub async fn bind(address: &str) -> Result<Self, BindError> {
+        Self::bind_family(address, Family::Any).await
+    }
+
+    /// The same on an address of this family.
+    pub async fn bind_family(address: &str, family: Family) -> Result<Self, BindError> {
         let failed = |source| BindError { network: "tcp", address: address.to_owned(), source };
-        let mut error = std::io::Error::other("the name has no address");
-        for candidate in Self::candidates(address).await? {
+        let mut error = std::io::Error::other("the name has no address of this kind");
+        for candidate in Self::candidates(address, family).await? {
             match TcpListener::bind(candidate).await {
                 Ok(tcp) => {
                     let address = Address::Tcp(tcp.local_addr().map_err(failed)?);
@@ -158,7 +185,7 @@ impl Listener {
     }
 
     /// The addresses that are tried, in order.
-    pub(super) async fn candidates(address: &str) -> Result<Vec<SocketAddr>, BindError> {
+    pub(super) async fn candidates(address: &str, family: Family) -> Result<Vec<SocketAddr>, BindError> {
         let failed = |source| BindError { network: "tcp", address: address.to_owned(), source };
         let mut candidates: Vec<SocketAddr> = match address.strip_prefix(':').map(str::parse) {
             Some(Ok(port)) => {
@@ -169,6 +196,7 @@ impl Listener {
         if !address.starts_with(':') {
             candidates.sort_by_key(SocketAddr::is_ipv6);
         }
+        candidates.retain(|candidate| family.has(candidate));
         Ok(candidates)
     }
 

@@ -26,7 +26,7 @@ use crate::settings::{Cors, KeepaliveServerParameters};
 use crate::status::Status;
 use crate::tls::ServerTls;
 
-pub use listener::{Address, BindError, Listener, Server};
+pub use listener::{Address, BindError, Family, Listener, Server};
 pub use pages::Pages;
 pub use slow::Timeouts;
 pub use sockets::Sockets;
@@ -48,6 +48,10 @@ pub struct ServerOptions {
     pub timeouts: Timeouts,
     /// Web pages that may send by HTTP; without it browsers keep all others than our own from it.
     pub cors: Option<Cors>,
+    /// The `content-encoding`s that HTTP bodies may have, with `""` for none; without it all that are known.
+    pub codings: Option<Vec<String>>,
+    /// HTTP/1.1 connections take further requests after their first.
+    pub keep_alive: bool,
     /// Headers of every answer by HTTP that does not set them itself.
     pub response_headers: HeaderMap,
     /// What bodies are charged to; without it nothing bounds their sum.
@@ -71,6 +75,8 @@ impl Default for ServerOptions {
             keepalive: KeepaliveServerParameters::default(),
             timeouts: Timeouts::default(),
             cors: None,
+            codings: None,
+            keep_alive: true,
             response_headers: HeaderMap::new(),
             memory: None,
         }
@@ -173,9 +179,14 @@ pub trait Handler: Send + Sync + 'static {
     /// What this path means; `None` when nothing is served there. Asked before the body is read.
     fn route(&self, protocol: Protocol, path: &str) -> Option<Self::Route>;
 
-    /// Who sends with these headers; `None` lets everybody in. Asked before the body is read.
-    fn authenticate<'a>(&'a self, headers: &'a HeaderMap) -> Option<BoxFuture<'a, Result<Arc<str>, Denied>>> {
-        let _ = headers;
+    /// Who sends with these headers, and with this query in an HTTP request's URL; `None` lets everybody in. Asked before the
+    /// body is read.
+    fn authenticate<'a>(
+        &'a self,
+        headers: &'a HeaderMap,
+        query: Option<&'a str>,
+    ) -> Option<BoxFuture<'a, Result<Arc<str>, Denied>>> {
+        let _ = (headers, query);
         None
     }
 

@@ -96,11 +96,18 @@ fn framing(error: FrameError) -> Unread {
 /// The body of an HTTP request.
 pub(super) async fn http(
     headers: &HeaderMap,
+    codings: Option<&[String]>,
     mut body: Incoming,
     limit: usize,
     mut room: Room,
 ) -> Result<Bytes, Unread> {
-    let codec = codec(headers, &CONTENT_ENCODING)?;
+    let codec = match allowed(headers, codings).and_then(|()| codec(headers, &CONTENT_ENCODING)) {
+        Ok(codec) => codec,
+        Err(unread) => {
+            drain(body, limit);
+            return Err(unread);
+        }
+    };
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
         drain(body, limit);
@@ -164,6 +171,18 @@ fn codec(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Codec>, Unread
         let message = format!("unsupported {name} {text:?}, supported: {ACCEPTED}");
         Unread::UnknownEncoding(Status::new(Code::Unimplemented, message))
     })
+}
+
+/// Whether the body's coding is one of those that are configured.
+fn allowed(headers: &HeaderMap, codings: Option<&[String]>) -> Result<(), Unread> {
+    let Some(codings) = codings else { return Ok(()) };
+    let name = headers.get(CONTENT_ENCODING).map_or("".into(), |v| String::from_utf8_lossy(v.as_bytes()));
+    let name = name.trim().to_ascii_lowercase();
+    if codings.contains(&name) || (name == "identity" && codings.iter().any(String::is_empty)) {
+        return Ok(());
+    }
+    let message = format!("unsupported content-encoding {name:?}, accepted here: {}", codings.join(", "));
+    Err(Unread::UnknownEncoding(Status::new(Code::Unimplemented, message)))
 }
 
 async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Unread> {

@@ -45,7 +45,7 @@ async fn grpc_call<H: Handler>(
     let Some(route) = handler.route(Protocol::Grpc, path) else {
         return answer::grpc_refusal(&Status::new(Code::Unimplemented, format!("unknown service {path}")));
     };
-    let identity = match identify(handler, &head.headers).await {
+    let identity = match identify(handler, &head.headers, None).await {
         Ok(identity) => identity,
         Err(denied) => {
             let status = Status::new(Code::Unauthenticated, denied.message);
@@ -116,7 +116,7 @@ async fn http_post<H: Handler>(
     let Some(encoding) = Encoding::of(&head.headers) else {
         return answer::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED);
     };
-    let identity = match identify(handler, &head.headers).await {
+    let identity = match identify(handler, &head.headers, head.uri.query()).await {
         Ok(identity) => identity,
         Err(denied) => {
             let status = Status::new(Code::Unauthenticated, denied.message);
@@ -125,7 +125,8 @@ async fn http_post<H: Handler>(
             return answer::unauthorized(&status, &denied.challenge, encoding);
         }
     };
-    let reading = read::http(&head.headers, body, limit, Room::new(options.memory.as_ref()));
+    let codings = options.codings.as_deref();
+    let reading = read::http(&head.headers, codings, body, limit, Room::new(options.memory.as_ref()));
     let read = match options.timeouts.read {
         None => reading.await,
         Some(limit) => {
@@ -154,8 +155,12 @@ async fn http_post<H: Handler>(
     }
 }
 
-async fn identify<H: Handler>(handler: &H, headers: &HeaderMap) -> Result<Option<Arc<str>>, Denied> {
-    match handler.authenticate(headers) {
+async fn identify<H: Handler>(
+    handler: &H,
+    headers: &HeaderMap,
+    query: Option<&str>,
+) -> Result<Option<Arc<str>>, Denied> {
+    match handler.authenticate(headers, query) {
         None => Ok(None),
         Some(asked) => asked.await.map(Some),
     }

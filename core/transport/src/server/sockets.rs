@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::net::{TcpListener, UnixListener};
 
-use super::listener::{Address, BindError, Listener, Socket, Unlink};
+use super::listener::{Address, BindError, Family, Listener, Socket, Unlink};
 
 /// One for a process. A socket lives as long as one of its listeners does.
 #[derive(Debug, Default)]
@@ -35,13 +35,26 @@ impl Sockets {
     /// # Errors
     /// Addresses that cannot be bound, or that another owner has.
     pub async fn bind(self: &Arc<Self>, owner: &str, address: &str) -> Result<Listener, BindError> {
+        self.bind_family(owner, address, Family::Any).await
+    }
+
+    /// The same for [`Listener::bind_family`].
+    ///
+    /// # Errors
+    /// As with [`Sockets::bind`].
+    pub async fn bind_family(
+        self: &Arc<Self>,
+        owner: &str,
+        address: &str,
+        family: Family,
+    ) -> Result<Listener, BindError> {
         let failed = |source| BindError { network: "tcp", address: address.to_owned(), source };
-        for candidate in Listener::candidates(address).await? {
+        for candidate in Listener::candidates(address, family).await? {
             if let Some(socket) = self.of(owner, &Address::Tcp(candidate)) {
                 return socket.listen().map_err(failed);
             }
         }
-        self.share(owner, Listener::bind(address).await?).map_err(failed)
+        self.share(owner, Listener::bind_family(address, family).await?).map_err(failed)
     }
 
     /// The same for [`Listener::bind_unix`].
@@ -111,6 +124,15 @@ mod tests {
         assert_eq!(peer, waiting.local_addr().ok(), "who waited for the first is served by the second");
         drop(second);
         sockets.bind("receiver/b", &address).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_family_is_bound_alone() {
+        let v4 = Listener::bind_family(":0", Family::V4).await.unwrap();
+        assert!(v4.local_addr().tcp().unwrap().is_ipv4());
+        assert!(Listener::bind_family("127.0.0.1:0", Family::V6).await.is_err());
+        let any = Listener::bind_family("localhost:0", Family::Any).await.unwrap();
+        assert!(any.local_addr().tcp().unwrap().is_ipv4(), "IPv4 comes first");
     }
 
     #[tokio::test]
