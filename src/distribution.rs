@@ -37,6 +37,7 @@ pub static DISTRIBUTION: Distribution = Distribution {
         &exporters::otlp_http::FACTORY,
         &exporters::prometheus::FACTORY,
         &exporters::prometheus_remote_write::FACTORY,
+        &exporters::redis_stream::FACTORY,
     ],
     extensions: &[
         &extensions::api::FACTORY,

@@ -31,6 +31,10 @@ pub fn section(entry: &Entry, peer: &str) -> AnyConfig {
         let section = serde_json::json!({"directory": directory, "create_directory": true});
         return read(entry, &section.to_string());
     }
+    if (entry.kind, entry.about.name) == (Section::Exporter, "redis_stream") {
+        let address = peer.trim_start_matches("http://");
+        return read(entry, &format!("endpoint: '{address}'\nstream: s"));
+    }
     if (entry.kind, entry.about.name) == (Section::Exporter, "prometheus") {
         return read(entry, "endpoint: '127.0.0.1:0'");
     }

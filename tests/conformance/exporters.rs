@@ -15,7 +15,7 @@ use streamgauge_component::{
 };
 use streamgauge_config::Kind as Section;
 use streamgauge_delivery::Delivery;
-use streamgauge_harness::{Fault, OtlpSink, Reply, Wire, poll_until_async};
+use streamgauge_harness::{Fault, OtlpSink, Redis, Reply, Wire, poll_until_async};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -54,6 +54,7 @@ fn is_right(peer: Peer, outcome: &Outcome, dropped: bool) -> bool {
 enum Server {
     Grpc { _sink: OtlpSink, wire: Wire },
     Http(SocketAddr),
+    Redis { redis: Redis, wire: Wire },
 }
 
 impl Server {
@@ -73,6 +74,19 @@ impl Server {
                 wire.set((peer == Peer::Resets).then_some(Fault::Reset));
                 Some(Server::Grpc { _sink: sink, wire })
             }
+            "redis_stream" => {
+                let redis = Redis::start();
+                let wire = Wire::to(&redis.addr());
+                match peer {
+                    Peer::Takes => {}
+                    // The stream's key holds something else.
+                    Peer::Refuses => redis.run::<()>("SET s text"),
+                    Peer::Busy => redis.run::<()>("CONFIG SET maxmemory 1"),
+                    Peer::Resets => wire.set(Some(Fault::Reset)),
+                    Peer::Silent => redis.freeze(),
+                }
+                Some(Server::Redis { redis, wire })
+            }
             _ => Some(Server::Http(http(peer))),
         }
     }
@@ -81,6 +95,7 @@ impl Server {
         match self {
             Server::Grpc { wire, .. } => wire.url(),
             Server::Http(address) => format!("http://{address}"),
+            Server::Redis { wire, .. } => wire.url(),
         }
     }
 }

@@ -22,6 +22,12 @@ pub trait Exporter: Send + Sync {
     /// One attempt. May be dropped at any await (a timeout).
     fn export<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Accepted, ExportError>>;
 
+    /// What of a part did not get to the peer, asked when an attempt failed and no other will be made: only that goes to
+    /// a dead letter. An exporter that sends a request as a whole has nothing to say.
+    fn left(&self, _signal: Signal, _part: &Bytes) -> Left {
+        Left::All
+    }
+
     /// Closes.
     async fn shutdown(&self) {}
 }
@@ -53,6 +59,17 @@ pub struct Accepted {
     pub dropped: Vec<(Reason, u64)>,
     /// The peer's words about them.
     pub message: Option<String>,
+}
+
+/// What of a part did not get to the peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// All of it, as far as anybody knows.
+    All,
+    /// This request, with so many items.
+    Some(Bytes, usize),
+    /// None of it.
+    Nothing,
 }
 
 /// Whom a permanent error is about.

@@ -52,7 +52,7 @@ pub use delivery::{
 };
 pub use earlier::{Earlier, KnownQueue};
 pub use error::ComponentError;
-pub use exporter::{About, Accepted, ExportError, Exporter, Request};
+pub use exporter::{About, Accepted, ExportError, Exporter, Left, Request};
 pub use extension::Extension;
 pub use factory::{
     AnyConfig, ComponentConfig, ConfigType, ConnectorFactory, Create, Description, ExporterFactory,

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use streamgauge_component::{Accepted, Batch, Node, Outcome, Part, Reason, Request};
+use streamgauge_component::{Accepted, Batch, Left, Node, Outcome, Part, Reason, Request};
 use tokio::sync::mpsc;
 
 /// One request to be. Held in the ledger from the moment it is made until each part is settled; what is dropped on the
@@ -71,6 +71,30 @@ impl Load {
         self.batch.parts = chosen;
         let rest = Load { batch: Batch { signal, context, parts: rest }, account: self.account.clone() };
         (self, rest)
+    }
+
+    /// What did not get to the peer: items that did are delivered, and parts that did as a whole are settled.
+    pub(crate) fn left_over(mut self, left: impl Fn(&Bytes) -> Left) -> Load {
+        self.release();
+        let (node, parts) = (self.account.node.clone(), std::mem::take(&mut self.batch.parts));
+        for mut part in parts {
+            let (bytes, items) = match left(&part.bytes) {
+                Left::All => (part.bytes, part.items),
+                Left::Some(bytes, items) => (bytes, items),
+                Left::Nothing => (Bytes::new(), 0),
+            };
+            node.delivered.add(part.items.saturating_sub(items) as u64);
+            if items == 0 && part.items > 0 {
+                part.ack.settle(Outcome::Delivered);
+                continue;
+            }
+            part.bytes = bytes;
+            part.items = items;
+            self.batch.parts.push(part);
+        }
+        node.held_items.add(self.batch.items() as u64);
+        node.held_bytes.add(self.batch.bytes() as u64);
+        self
     }
 
     pub(crate) fn is_empty(&self) -> bool {

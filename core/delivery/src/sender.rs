@@ -304,6 +304,10 @@ impl Sender {
 
     /// The load ends, not delivered: with its dead letter where there is one and nobody sends it again.
     async fn end(&self, load: Load, outcome: &Outcome) {
+        let load = self.left_over(load);
+        if load.is_empty() {
+            return;
+        }
         let Some((dead_letter, reason)) = self.dead_letter.as_deref().zip(outcome.reason()) else {
             return self.lose(load, outcome);
         };
@@ -335,6 +339,13 @@ impl Sender {
             Burial::Returned => dead.left(outcome),
             Burial::Refused(_) => self.lose(dead, outcome),
         }
+    }
+
+    /// Without what attempts did get to the peer.
+    fn left_over(&self, load: Load) -> Load {
+        let Some(exporter) = self.exporter.borrow().clone() else { return load };
+        let signal = load.batch().signal;
+        load.left_over(|part| exporter.left(signal, part))
     }
 
     fn lose(&self, load: Load, outcome: &Outcome) {

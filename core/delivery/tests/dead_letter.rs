@@ -11,9 +11,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use common::{Answer, Peer, Rig, settings};
+use streamgauge_component::testkit::Source;
 use streamgauge_component::{
-    Batch, Consumer as _, DeliverySettings, Exporter, Host, Kind, Outcome, Outlet, Part, QueueSettings,
-    Reason, Signal, WhenFull,
+    Accepted, Batch, BoxFuture, ComponentError, Consumer as _, DeliverySettings, ExportError, Exporter, Host,
+    Kind, Left, Outcome, Outlet, Part, QueueSettings, Reason, Request, Signal, WhenFull,
 };
 use streamgauge_delivery::{Burial, DeadLetter, DeadLetterEdge, DeadLetterFile, Delivery, Letter};
 use streamgauge_pdata::build::LogsBuilder;
@@ -272,4 +273,50 @@ async fn what_json_cannot_carry_and_a_file_taken_away_lose_nothing() {
     rig.settled().await;
     assert_eq!(rig.node.dropped.total(), 10);
     rig.assert_ledger_adds_up();
+}
+
+/// Takes what begins with `y`, and says of other parts that only the part behind the `:` is left.
+struct Picky;
+
+#[async_trait]
+impl Exporter for Picky {
+    async fn start(&self, _: Host) -> Result<(), ComponentError> {
+        Ok(())
+    }
+
+    fn export<'a>(&'a self, _: &'a Request) -> BoxFuture<'a, Result<Accepted, ExportError>> {
+        Box::pin(async { Err(ExportError::peer("not all")) })
+    }
+
+    fn left(&self, _: Signal, part: &Bytes) -> Left {
+        match part.iter().position(|byte| *byte == b':') {
+            _ if part.first() == Some(&b'y') => Left::Nothing,
+            Some(at) => Left::Some(part.slice(at + 1..), 1),
+            None => Left::All,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_got_there_of_a_failed_request_is_delivered_and_only_the_rest_is_a_letter() {
+    let grave = Grave::that(Burial::Held);
+    let host = Host::for_test(Kind::Exporter, "picky");
+    let node = host.node(Signal::Logs);
+    let instance: watch::Sender<Option<Arc<dyn Exporter>>> = watch::Sender::new(Some(Arc::new(Picky)));
+    let queue = Delivery::start(
+        Signal::Logs,
+        DeliverySettings { queue: QueueSettings::disabled(), ..DeliverySettings::default() },
+        instance.subscribe(),
+        Arc::new(|_| {}),
+        host.clone(),
+        node.clone(),
+        Some(grave.clone()),
+    );
+    let source = Source::new();
+    let parts = ["yes", "half:rest", "no"].map(|text| source.part(text, 3)).into();
+    queue.consume(Batch { signal: Signal::Logs, context: source.context(), parts }).await;
+    assert!(source.all_delivered());
+    assert_eq!(grave.contents()[0].0, ["rest", "no"]);
+    assert_eq!(grave.letters.lock().unwrap()[0].items(), 4);
+    assert_eq!((node.delivered.get(), node.held_items.get(), node.held_bytes.get()), (5, 0, 0));
 }

@@ -27,7 +27,7 @@ pub use check::{check, count};
 pub use malformed::{Malformed, What};
 pub use regroup::{Grouper, regroup};
 pub use signal::Signal;
-pub use split::{Limit, Piece, split};
+pub use split::{Limit, Piece, split, split_resources};
 
 /// The most bytes a request may have: protobuf's own limit, and what lets offsets be 32 bits wide.
 pub const MAX_REQUEST_BYTES: usize = i32::MAX as usize;

@@ -63,6 +63,27 @@ pub fn split(signal: Signal, request: &Bytes, limit: Limit) -> Result<Vec<Piece>
     Ok(splitter.out)
 }
 
+/// Cuts a request between its resources; the pieces in a row are the request. Nothing is copied.
+///
+/// # Errors
+/// A fault at a border, as in [`check`](crate::check()).
+pub fn split_resources(signal: Signal, request: &Bytes) -> Result<Vec<Piece>, Malformed> {
+    check::check(signal, request)?;
+    let (level, mut pos, mut starts) = (signal.request(), 0, Vec::new());
+    while let Ok(Some(field)) = wire::next_field(request, &mut pos, request.len()) {
+        if matches!(is_child(level, &field), Ok(true)) {
+            // What stands before the first resource goes with it.
+            starts.push(if starts.is_empty() { 0 } else { field.start });
+        }
+    }
+    let ends = starts.iter().copied().skip(1).chain([request.len()]);
+    let piece = |(start, end): (usize, usize)| {
+        let bytes = request.slice(start..end);
+        Piece { items: check::count(signal, &bytes), bytes }
+    };
+    Ok(starts.iter().copied().zip(ends).map(piece).collect())
+}
+
 /// How many bytes of headers may be copied for a request of `len` bytes. Without a bound, a request of one large
 /// resource and many tiny records would grow by a factor of its number of records.
 pub(crate) fn header_budget(len: usize) -> usize {

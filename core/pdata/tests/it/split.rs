@@ -155,3 +155,19 @@ fn unknown_fields_of_the_request_itself_count_too() {
     let joined: Vec<u8> = pieces.iter().flat_map(|piece| piece.bytes.iter().copied()).collect();
     assert_eq!(joined, request);
 }
+
+#[test]
+fn the_pieces_between_resources_in_a_row_are_the_request() {
+    for seed in 0..200u64 {
+        let mut g = crate::sample::Gen::new(seed ^ 9 << 32);
+        let signal = Signal::ALL[seed as usize % 3];
+        let request = Bytes::from(g.request(signal));
+        let pieces = streamgauge_pdata::split_resources(signal, &request).unwrap();
+        let joined: Vec<u8> = pieces.iter().flat_map(|piece| piece.bytes.iter().copied()).collect();
+        let items: usize = pieces.iter().map(|piece| piece.items).sum();
+        let resources = streamgauge_pdata::view::LogsView::new(&request).resources().count();
+        assert_eq!(items, streamgauge_pdata::count(signal, &request));
+        assert_eq!(pieces.len(), resources);
+        assert!(resources == 0 || joined == *request);
+    }
+}
