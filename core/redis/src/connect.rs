@@ -233,7 +233,7 @@ fn no_auth(answer: &Value) -> bool {
     matches!(answer, Value::ServerError(error) if error.code() == "NOAUTH")
 }
 
-pub(crate) fn refused(target: &Target, error: &RedisError) -> Unreachable {
+fn refused(target: &Target, error: &RedisError) -> Unreachable {
     let code = error.code().unwrap_or("");
     if code == "NOAUTH" {
         return Unreachable::new(

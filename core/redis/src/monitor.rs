@@ -325,13 +325,17 @@ impl Monitor {
 
 impl State {
     fn failed(&mut self, error: Unreachable) {
-        self.last = Some((Instant::now() + wait(self.failures, RandomState::new().hash_one(0)), error));
+        self.last = Some((Instant::now() + wait_after(self.failures), error));
         self.failures += 1;
     }
 }
 
 /// How long to wait after so many failures before this one: doubling, and between half and all of it by chance, so
 /// that many collectors do not come back at the same moment.
+pub(crate) fn wait_after(failures: u32) -> Duration {
+    wait(failures, RandomState::new().hash_one(0))
+}
+
 fn wait(failures: u32, chance: u64) -> Duration {
     let full = LONGEST_WAIT.min(FIRST_WAIT * 2u32.pow(failures.min(10)));
     full.mul_f64(0.5 + 0.5 * (chance as f64 / u64::MAX as f64))

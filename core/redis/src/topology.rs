@@ -193,6 +193,9 @@ impl Deployment {
         let suspect = self.suspect.swap(false, Ordering::Relaxed);
         if suspect || state.read.is_none_or(|read| read.elapsed() >= age) {
             state.problem = self.read(&mut state, deadline).await.err();
+            if suspect && state.problem.is_some() {
+                self.suspect();
+            }
             state.read = Some(Instant::now());
             *last() = state.view.clone();
         }

@@ -142,7 +142,7 @@ impl Deployment {
                 found.extend(list.iter().filter_map(|value| members::sentinel_member(value, role, shard)));
             }
         }
-        if state.events.as_ref().is_none_or(|events| events.ended() || events.address != here) {
+        if state.events.as_ref().is_none_or(|events| events.address != here) {
             state.events = Some(Events::of(monitor.clone(), self.suspect.clone()));
         }
         Ok(found)
