@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use streamgauge_redis::ConsumerInfo;
+use streamgauge_redis::{ConsumerInfo, GroupInfo};
 
 /// The name of the bucket.
 pub(crate) const OTHER: &[u8] = b"other";
@@ -54,9 +54,57 @@ impl Consumers {
     }
 }
 
+/// How well a consumer does its part, from 0 to 100, as far as there is something to do: while entries wait for the group
+/// or it holds some. A half is lost by asking for nothing for as long as `stop` says, three tenths by getting nothing for
+/// as long while entries wait, and two tenths by holding all that is pending where others could share it.
+pub(crate) fn score(
+    consumer: &ConsumerInfo,
+    group: &GroupInfo,
+    lag: Option<u64>,
+    stop: Duration,
+) -> Option<f64> {
+    let idle = consumer.idle_ms?;
+    let waits = lag.is_some_and(|lag| lag > 0);
+    if !waits && consumer.pending == 0 {
+        return Some(100.0);
+    }
+    let part = |ms: u64| (ms as f64 / stop.as_millis().max(1) as f64).min(1.0);
+    let fruitless = if waits { part(consumer.inactive_ms.unwrap_or(idle)) } else { 0.0 };
+    let fair = 1.0 / group.consumers.max(1) as f64;
+    let share = consumer.pending as f64 / group.pending.max(1) as f64;
+    let hoards = if fair < 1.0 { ((share - fair) / (1.0 - fair)).clamp(0.0, 1.0) } else { 0.0 };
+    Some(100.0 - 50.0 * part(idle) - 30.0 * fruitless - 20.0 * hoards)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_consumer_that_has_stalled_scores_low_and_one_with_nothing_to_do_scores_full() {
+        let group = |pending| GroupInfo {
+            name: b"g".to_vec(),
+            consumers: 3,
+            pending,
+            last_delivered_id: None,
+            entries_read: None,
+            lag: None,
+        };
+        let stop = Duration::from_secs(300);
+        let score =
+            |pending, idle: u64, of, lag| score(&consumer("c", pending, idle * 1000), &group(of), lag, stop);
+        assert_eq!(
+            score(100, 600, 100, Some(50)),
+            Some(0.0),
+            "it holds all, asks for nothing, and entries wait"
+        );
+        assert_eq!(score(0, 0, 100, Some(50)), Some(100.0), "it has just got something");
+        assert_eq!(score(0, 3600, 0, Some(0)), Some(100.0), "it waits for what is not there");
+        assert_eq!(score(0, 3600, 0, None), Some(100.0), "nobody knows whether there is anything");
+        assert_eq!(score(100, 300, 150, Some(0)), Some(40.0), "it holds twice what is fair");
+        let unknown = ConsumerInfo { idle_ms: None, ..consumer("c", 1, 0) };
+        assert_eq!(super::score(&unknown, &group(1), Some(1), stop), None, "nil is never 0");
+    }
 
     fn consumer(name: &str, pending: u64, idle: u64) -> ConsumerInfo {
         ConsumerInfo { name: name.as_bytes().to_vec(), pending, idle_ms: Some(idle), inactive_ms: None }

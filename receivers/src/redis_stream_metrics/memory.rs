@@ -122,6 +122,11 @@ impl Memory {
         Memory { window, states, streams: HashMap::new(), round: 0, counts_on: true }
     }
 
+    /// How long a consumer may ask for nothing.
+    pub(crate) fn stop_after(&self) -> Duration {
+        self.states.stop_after
+    }
+
     /// A new round begins; streams that were not seen in the last hundred are forgotten.
     pub(crate) fn begin(&mut self, version: Option<&str>) {
         // Seen on Redis 7.0; Redis 8 and Valkey 8 put it right.

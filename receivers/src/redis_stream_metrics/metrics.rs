@@ -92,6 +92,7 @@ pub(crate) const CONSUMER_PENDING: usize = 36;
 pub(crate) const CONSUMER_IDLE: usize = 37;
 pub(crate) const CONSUMER_INACTIVE: usize = 38;
 pub(crate) const CONSUMER_SHARE: usize = 39;
+pub(crate) const CONSUMER_SCORE: usize = 40;
 
 /// All metrics.
 #[rustfmt::skip]
@@ -136,4 +137,5 @@ pub(crate) static METRICS: &[Metric] = &[
     metric("redis.stream.consumer.idle", Kind::Gauge, "s", CONSUMER, "Time since the consumer last asked for or claimed something; in rounds that ask for it"),
     metric("redis.stream.consumer.inactive", Kind::Gauge, "s", CONSUMER, "Time since the consumer last got something, in rounds that ask for it; since Redis 7.2"),
     off("redis.stream.consumer.share", Kind::Gauge, "1", CONSUMER, "The consumer's part of the group's pending entries, from 0 to 1"),
+    off("redis.stream.consumer.score", Kind::Gauge, "", CONSUMER, "How well the consumer does its part, from 0 to 100, in rounds that ask for it; 100 while there is nothing to do"),
 ];

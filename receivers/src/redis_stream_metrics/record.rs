@@ -1,11 +1,12 @@
 //! From what was seen to points.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use streamgauge_redis::StreamId;
 
 use super::clock::{age_ms, time_ms};
-use super::consumers::OTHER;
+use super::consumers::{OTHER, score};
 use super::lag::Quality;
 use super::memory::{GroupInsight, Memory, Moment};
 use super::metrics::*;
@@ -43,9 +44,10 @@ pub(crate) fn record(seen: &Observation, db: u32, now: Moment, memory: &mut Memo
 }
 
 /// What grows old while nobody asks.
-const OF_THE_MOMENT: [&str; 4] = [
+const OF_THE_MOMENT: [&str; 5] = [
     "redis.stream.consumer.idle",
     "redis.stream.consumer.inactive",
+    "redis.stream.consumer.score",
     "redis.stream.group.oldest_pending_idle",
     "redis.stream.group.pending_by_idle",
 ];
@@ -82,6 +84,7 @@ fn record_stream(stream: &Stream, db: &str, now: Moment, memory: &mut Memory, re
         let group_name = String::from_utf8_lossy(&group.info.name);
         let labels = [db, &*name, &*group_name];
         record_group(group, labels, now, recorder);
+        record_scores(group, insight, labels, memory.stop_after(), recorder);
         record_insight(insight, labels, recorder);
     }
     if !stream.rest.is_empty() {
@@ -126,6 +129,24 @@ fn record_group(group: &Group, [db, name, group_name]: [&str; 3], now: Moment, r
         let labels = [db, name, group_name, &*other];
         recorder.record(CONSUMER_PENDING, &labels, rest.pending);
         put(recorder, CONSUMER_SHARE, &labels, share(rest.pending));
+    }
+}
+
+/// How they do, where it is known how long they idle.
+fn record_scores(
+    group: &Group,
+    insight: &GroupInsight,
+    [db, name, group_name]: [&str; 3],
+    stop: Duration,
+    recorder: &mut Recorder,
+) {
+    if !group.is_fresh || !recorder.wants(CONSUMER_SCORE) {
+        return;
+    }
+    for consumer in &group.consumers.top {
+        let consumer_name = String::from_utf8_lossy(&consumer.name);
+        let score = score(consumer, &group.info, insight.lag.entries, stop);
+        put(recorder, CONSUMER_SCORE, &[db, name, group_name, &*consumer_name], score);
     }
 }
 

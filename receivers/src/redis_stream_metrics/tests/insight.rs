@@ -161,3 +161,36 @@ async fn rates_of_a_stream_in_motion_are_those_of_the_producer_and_the_consumer(
     assert_eq!(value_of(&points, "redis.stream.group.eta"), Some(f64::INFINITY));
     assert!(value_of(&points, "redis.stream.group.ack_rate").unwrap() < 1.0);
 }
+
+#[tokio::test]
+async fn how_long_a_consumer_idles_goes_on_though_nothing_moves_and_no_old_value_is_told_again() {
+    let server = Redis::start();
+    server.fill("s", 5);
+    run(&server, "XGROUP CREATE s g 0");
+    run(&server, "XREADGROUP GROUP g stalled COUNT 4 STREAMS s >");
+    run(&server, "XGROUP CREATECONSUMER s g other");
+    let receiver = running(
+        &server,
+        "states: {stop_after: 400ms}\nmetrics: {redis.stream.consumer.score: {enabled: true}}",
+    )
+    .await;
+    let of = |points: &[Point], name: &str| {
+        let found = named(points, name).into_iter().find(|p| p.attribute("consumer") == "stalled");
+        found.map(|point| point.value.expect("it goes on"))
+    };
+    let mut idles = Vec::new();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    let score = loop {
+        let points = receiver.next().await;
+        let Some(idle) = of(&points, "redis.stream.consumer.idle") else { continue };
+        idles.push(idle);
+        let score = of(&points, "redis.stream.consumer.score").unwrap();
+        if idle > 0.5 {
+            break score;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{idles:?}");
+    };
+    assert!(idles.len() > 1 && idles.is_sorted_by(|a, b| a < b), "{idles:?}");
+    assert_eq!(score, 0.0, "it holds everything, asks for nothing, and an entry waits");
+    receiver.stop().await;
+}
