@@ -108,7 +108,7 @@ async fn whole(patient: &Patient<'_>, round_trip: Duration, chart: &mut Chart) {
 async fn go_on(patient: &Patient<'_>, round_trip: Duration, chart: &mut Chart) -> Result<(), Unreachable> {
     let before = now_ms();
     let is_sentinel = patient.monitor.identity().is_some_and(|identity| identity.mode == "sentinel");
-    let ask = if is_sentinel { ReadCommand::info_all() } else { ReadCommand::info_everything() };
+    let ask = patient.monitor.identity().map_or(ReadCommand::info_everything(), |who| who.whole_info());
     let answer = patient.ask(&[ask]).await?;
     let middle = before + (now_ms() - before) / 2.0;
     let text = answer.into_iter().next().and_then(Result::ok).map(|answer| text(&answer));

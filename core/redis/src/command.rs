@@ -84,6 +84,11 @@ impl ReadCommand {
         Self::new("info", &[b"everything"], 60)
     }
 
+    /// `INFO everything debug`: with what the event loop's time went to besides, since 7.2.
+    pub fn info_debug() -> Self {
+        Self::new("info", &[b"everything", b"debug"], 60)
+    }
+
     /// `INFO all`: the same of a sentinel, which before 7.0 does not know `everything`.
     pub fn info_all() -> Self {
         Self::new("info", &[b"all"], 60)
@@ -99,9 +104,11 @@ impl ReadCommand {
         Self::new("info", &[b"replication"], 10)
     }
 
-    /// `INFO commandstats`: what each command has cost so far.
-    pub(crate) fn info_commandstats() -> Self {
-        Self::new("info", &[b"commandstats"], 30)
+    /// `INFO commandstats`: what each command has cost so far; and since 7.0, which takes several sections, `persistence`.
+    pub(crate) fn info_commandstats(with_persistence: bool) -> Self {
+        let sections: &[&[u8]] =
+            if with_persistence { &[b"commandstats", b"persistence"] } else { &[b"commandstats"] };
+        Self::new("info", sections, 30)
     }
 
     /// `CLUSTER SHARDS`: the nodes and their slots, since 7.0, for a cluster of about so many nodes.
@@ -248,9 +255,13 @@ impl ReadCommand {
 
     /// Whether its answer holds `commandstats`.
     pub(crate) fn tells_stats(&self) -> bool {
-        let last = self.cmd.args_iter().last();
         let tells = |section: &[u8]| [&b"everything"[..], b"all", b"commandstats"].contains(&section);
-        self.name == "info" && matches!(last, Some(redis::Arg::Simple(section)) if tells(section))
+        self.name == "info"
+            && self.cmd.args_iter().any(|arg| matches!(arg, redis::Arg::Simple(section) if tells(section)))
+    }
+
+    pub(crate) fn is_ping(&self) -> bool {
+        self.name == "ping"
     }
 
     pub(crate) fn priority(&self) -> Priority {
@@ -297,6 +308,7 @@ mod tests {
         let all = [
             ReadCommand::ping(),
             ReadCommand::info_everything(),
+            ReadCommand::info_debug(),
             ReadCommand::info_all(),
             ReadCommand::info_server(),
             ReadCommand::cluster_info(),
@@ -317,7 +329,8 @@ mod tests {
             ReadCommand::set_info("LIB-NAME", "n"),
             ReadCommand::no_touch(),
             ReadCommand::info_replication(),
-            ReadCommand::info_commandstats(),
+            ReadCommand::info_commandstats(false),
+            ReadCommand::info_commandstats(true),
             ReadCommand::cluster_shards(6),
             ReadCommand::cluster_nodes(6),
             ReadCommand::cluster_my_id(),
@@ -333,6 +346,7 @@ mod tests {
             [
                 "PING",
                 "INFO everything",
+                "INFO everything debug",
                 "INFO all",
                 "INFO server",
                 "CLUSTER INFO",
@@ -354,6 +368,7 @@ mod tests {
                 "CLIENT NO-TOUCH on",
                 "INFO replication",
                 "INFO commandstats",
+                "INFO commandstats persistence",
                 "CLUSTER SHARDS",
                 "CLUSTER NODES",
                 "CLUSTER MYID",

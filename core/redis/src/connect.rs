@@ -51,6 +51,15 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The whole INFO, as far as this server has it.
+    pub fn whole_info(&self) -> ReadCommand {
+        match self.mode.as_str() {
+            "sentinel" => ReadCommand::info_all(),
+            _ if self.commands >= (7, 2) => ReadCommand::info_debug(),
+            _ => ReadCommand::info_everything(),
+        }
+    }
+
     /// Reads INFO.
     pub fn of(info: &Info<'_>) -> Identity {
         Identity {

@@ -91,6 +91,11 @@ impl CommandError {
         CommandError { fault: Fault::Shed, message }
     }
 
+    pub(crate) fn resting() -> Self {
+        let message = "not asked: the server loads its data, or a child of it writes them".to_owned();
+        CommandError { fault: Fault::Shed, message }
+    }
+
     pub(crate) fn too_long(cost: f64, longest: f64) -> Self {
         let message = format!(
             "not asked: it would hold the server for about {cost:.0} us, and one command may for {longest:.0} us \

@@ -30,6 +30,16 @@ const MANY: u64 = 20;
 /// How much of a factor one reading without a measurement forgets.
 const FORGET: f64 = 0.05;
 
+/// Fields of INFO that are 1 while the node loads its data, or a child of it copies them: each page that is written then is
+/// a page more, and each millisecond is missed more than usual.
+const BUSY: [&str; 5] = [
+    "loading",
+    "rdb_bgsave_in_progress",
+    "aof_rewrite_in_progress",
+    "module_fork_in_progress",
+    "slot_migration_fork_in_progress",
+];
+
 /// What one receiver allows. Where several watch a node the largest of each holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Budget {
@@ -52,6 +62,8 @@ pub struct Usage {
     pub shed: BTreeMap<&'static str, u64>,
     /// How much of its budget the last interval took; above 1 the basic set alone was over it.
     pub utilization: f64,
+    /// Whether what can wait is waiting: the node loads its data, or a child of it writes them.
+    pub rests: bool,
 }
 
 pub(crate) struct Governor(Mutex<Books>);
@@ -123,6 +135,11 @@ impl Governor {
         let mut refused = vec![None; commands.len()];
         for index in order {
             let command = &commands[index];
+            if books.usage.rests && command.priority() <= Priority::Normal {
+                refused[index] = Some(CommandError::resting());
+                *books.usage.shed.entry(command.name()).or_default() += 1;
+                continue;
+            }
             let cost = books.estimate(command);
             let reserve = match command.priority() {
                 Priority::Basic => f64::NEG_INFINITY,
@@ -221,6 +238,9 @@ impl Books {
     fn settle(&mut self, info: &Info<'_>) {
         let first = self.read.is_none();
         self.read = Some(Instant::now());
+        if info.field("loading").is_some() {
+            self.usage.rests = BUSY.iter().any(|field| info.int(field) == Some(1));
+        }
         // What is not sent any more, because it seemed too slow, is believed to be as the table says again in time.
         for (name, factor) in &mut self.factors {
             if !self.open.contains_key(name) {

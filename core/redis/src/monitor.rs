@@ -50,6 +50,8 @@ struct Known {
     identity: Option<Arc<Identity>>,
     /// Commands that this process of the server refuses to this user, and since when.
     refused: BTreeMap<&'static str, (Instant, CommandError)>,
+    /// How long the last PING that went alone took.
+    round_trip: Option<Duration>,
     /// Refusals that nobody has told yet.
     news: Vec<(&'static str, CommandError)>,
 }
@@ -112,6 +114,17 @@ impl Monitor {
         self.identity().ok_or_else(|| Unreachable::new("connect", &self.target.address))
     }
 
+    /// Who answered last, which takes a connection only where nobody ever has.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or the deadline passed.
+    pub async fn known_identity(&self, deadline: Instant) -> Result<Arc<Identity>, Unreachable> {
+        match self.identity() {
+            Some(identity) => Ok(identity),
+            None => self.hello(deadline).await,
+        }
+    }
+
     /// A receiver's limits, which hold for all who share the connection: of several the largest.
     pub fn allow(&self, budget: Budget) {
         self.governor.allow(budget);
@@ -125,6 +138,12 @@ impl Monitor {
     /// The commands that this process of the server refuses to this user; they are not sent again for ten minutes.
     pub fn refused(&self) -> Vec<(&'static str, &'static str)> {
         self.known().refused.iter().map(|(name, (_, error))| (*name, error.fault.as_str())).collect()
+    }
+
+    /// How long it took from sending the last PING to its answer, when it went alone: the network, and what the server had
+    /// to do before.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.known().round_trip
     }
 
     /// Refusals since the last call, for a log that tells each once.
@@ -173,7 +192,8 @@ impl Monitor {
             .collect();
         let tells_stats = sent.iter().any(ReadCommand::tells_stats);
         if !sent.is_empty() && !tells_stats && self.governor.wants_stats() {
-            sent.push(ReadCommand::info_commandstats());
+            let has_several = self.identity().is_some_and(|identity| identity.commands >= (7, 0));
+            sent.push(ReadCommand::info_commandstats(has_several));
         }
         match timeout_at(deadline, self.run(&mut state, db, &sent)).await {
             Ok(answers) => {
@@ -240,8 +260,14 @@ impl Monitor {
         let mut singly = 0;
         let cost = |command: &ReadCommand| self.governor.estimate(command);
         while let Some(chunk) = chunk(&commands[results.len()..], singly > 0, cost) {
+            let begin = Instant::now();
             match self.send(&mut live, db, chunk).await {
                 Ok(answers) => {
+                    if let [one] = chunk
+                        && one.is_ping()
+                    {
+                        self.known().round_trip = Some(begin.elapsed());
+                    }
                     for (command, answer) in chunk.iter().zip(answers) {
                         let answer = result(answer);
                         self.note(command, &answer);

@@ -139,6 +139,7 @@ fn record_row(
                 put(&[command], Some((*count).into()));
             }
         }
+        Source::OwnRest => put(&[], Some(Number::Int(own.usage.rests.into()))),
         Source::OwnRefused => {
             for (command, reason) in &own.refused {
                 put(&[command, reason], Some(Number::Int(1)));

@@ -66,6 +66,8 @@ pub(crate) enum Source {
     OwnShed,
     /// Commands that the server refuses us; attributes: the command and why.
     OwnRefused,
+    /// Whether what can wait is waiting.
+    OwnRest,
 }
 
 /// Lines of INFO that come once for each of something.
@@ -184,6 +186,7 @@ static COLLECTORS: &[Row] = &[
     row("redis.collector.commands", OWN, "{command}", ON, &["cmd"], OwnCommands, "Commands that were sent for monitoring"),
     row("redis.collector.shed", OWN, "{command}", ON, &["cmd"], OwnShed, "Commands that were not sent because of max_server_time or max_command_time"),
     row("redis.collector.refused", GAUGE, "1", ON, &["cmd", "reason"], OwnRefused, "1 for a command that the server refuses this user, or does not know, and that is not sent any more"),
+    row("redis.collector.resting", GAUGE, "1", ON, &[], OwnRest, "1 while only the basic set and what explains it is asked for, because the server loads its data or a child of it writes them"),
     row("redis.maxmemory", GAUGE, "By", OFF, &[], Int("maxmemory"), "The limit of memory; 0 is none"),
     row("redis.role", SUM, "{role}", OFF, &["role"], Role, "1 for the server's role: primary or replica"),
     row("redis.mode", GAUGE, "{mode}", OFF, &["mode"], Mode, "1 for the server's mode: standalone, cluster or sentinel"),

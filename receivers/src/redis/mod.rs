@@ -3,10 +3,11 @@
 //! - [`config`]: the section.
 //! - `metrics`: every metric, declared once; `rows`: those that the Collector lacks.
 //! - `scrape`: one round over all nodes of the deployment.
-//! - `node`: one node's part of it, `INFO everything` and nothing else (CLUSTER INFO where its metrics are on).
+//! - `node`: one node's part of it, one INFO of everything and a PING (CLUSTER INFO where its metrics are on).
 //! - `info`: from the answer to points; `unknown`: numbers that no metric names.
 //! - [`custom`]: metrics and checks that the configuration declares.
 //! - `receiver`: the half for each signal; `logs`: that of logs.
+//! - `time`: what the main thread did since the last round.
 //! - `detail`: what other commands tell, `clients` and `settings` among it, sent only for metrics that are on.
 //!
 //! A restart or CONFIG RESETSTAT moves the start time of the counters. A server that is down is `redis.up` 0; no other
@@ -26,6 +27,7 @@ mod scrape;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod time;
 mod unknown;
 
 use std::sync::Arc;

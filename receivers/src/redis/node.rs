@@ -1,5 +1,7 @@
 //! One node's part of a round: ask, notice restarts, record.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use streamgauge_component::Clock;
 use streamgauge_redis::{Identity, Info, ReadCommand, Role, text};
@@ -9,7 +11,8 @@ use super::config::RedisConfig;
 use super::custom::{self, Custom};
 use super::detail::Detail;
 use super::info::{self, Own};
-use super::metrics::{ROWS, RedisMetrics, needs_cluster_info};
+use super::metrics::{ROWS, RedisMetrics, index, needs_cluster_info};
+use super::time::Time;
 use crate::scrape::recorder::{Number, Recorder};
 use crate::scrape::redis::{Patience, ResourceAttributes, Server};
 use crate::scrape::table::Table;
@@ -28,6 +31,7 @@ pub(crate) struct NodeScrape {
     patience: Patience,
     detail: Detail,
     custom: Option<Custom>,
+    time: Time,
     /// The process that answered last: its run id, its uptime in seconds.
     process: Option<(String, i64)>,
     /// What it said of itself, and what it does.
@@ -56,6 +60,7 @@ impl NodeScrape {
             resource: config.resource_attributes.clone(),
             detail,
             custom: Custom::new(config),
+            time: Time::new(),
             recorder: Recorder::new(metrics, enabled).limited(config.cardinality_limit),
             wants_cluster,
             patience: Patience::default(),
@@ -72,11 +77,11 @@ impl NodeScrape {
 
     pub(crate) async fn round(&mut self, deadline: Instant, clock: &Clock) -> (Option<(Bytes, usize)>, Seen) {
         let node = &self.server.node;
-        let is_sentinel = node.role == Some(Role::Sentinel)
-            || node.monitor.identity().is_some_and(|identity| identity.mode == "sentinel");
-        let ask = if is_sentinel { ReadCommand::info_all() } else { ReadCommand::info_everything() };
         let deadline = self.patience.until(deadline);
-        let answer = self.server.ask(ask, deadline).await;
+        let answer = match node.monitor.known_identity(deadline).await {
+            Ok(identity) => self.server.ask(identity.whole_info(), deadline).await,
+            Err(error) => Err(error),
+        };
         self.patience.learn(answer.as_ref().err());
         let now = clock.now().unix_nanos;
         let seen = match answer {
@@ -97,6 +102,8 @@ impl NodeScrape {
                     refused: self.server.node.monitor.refused(),
                 };
                 info::record(&info, cluster.as_ref(), &own, &mut self.recorder);
+                let round_trip = self.round_trip(deadline).await;
+                self.time.round(&info, &own.usage, round_trip, now, &mut self.recorder);
                 self.detail.round(&self.server, &info, (deadline, now), &mut self.recorder).await;
                 if let Some(custom) = &mut self.custom {
                     custom.round(&self.server, &info, deadline, &mut self.recorder).await;
@@ -132,6 +139,15 @@ impl NodeScrape {
             self.recorder.restarted(now.saturating_sub(uptime));
         }
         self.process = Some((run_id.to_owned(), uptime));
+    }
+
+    /// How long a PING takes, where somebody wants to know and it went alone.
+    async fn round_trip(&self, deadline: Instant) -> Option<Duration> {
+        if !self.recorder.wants(index("redis.round_trip")) {
+            return None;
+        }
+        self.server.ask(ReadCommand::ping(), deadline).await.ok()?.ok()?;
+        self.server.node.monitor.round_trip()
     }
 
     /// CLUSTER INFO, empty when nobody wants it or the server is in no cluster.

@@ -52,6 +52,14 @@ const THREADED: &[(&str, &str)] = &[
     ("io_threaded_total_prefetch_batches", "prefetch_batch"),
     ("io_threaded_total_prefetch_entries", "prefetch_entry"),
 ];
+const THREADS_PENDING: &[(&str, &str)] =
+    &[("io_threaded_reads_pending", "read"), ("io_threaded_writes_pending", "write")];
+const LUA: &[(&str, &str)] = &[
+    ("allocator_allocated_lua", "allocated"),
+    ("allocator_active_lua", "active"),
+    ("allocator_resident_lua", "resident"),
+    ("allocator_frag_bytes_lua", "fragmentation"),
+];
 const SLOT_NET: &[(&str, &str)] =
     &[("total_net_cluster_slot_import_bytes", "import"), ("total_net_cluster_slot_export_bytes", "export")];
 const CERTIFICATES: &[(&str, &str)] = &[
@@ -222,10 +230,16 @@ pub(super) static ROWS: &[Row] = &[
     // Where a millisecond goes.
     row("redis.eventloop.cycles", STATS, "{cycle}", ON, &[], Int("eventloop_cycles"), "Cycles of the event loop; 7.2"),
     row("redis.eventloop.cycles.with_clients", STATS, "{cycle}", OFF, &[], Int("eventloop_cycles_with_clients_processing"), "Cycles that served clients; Redis 8.8"),
-    row("redis.eventloop.time", STATS, "s", ON, &["phase"], Several(LOOP, US), "Time of the event loop: all of it, and commands alone; the rest is I/O and timers; 7.2"),
+    row("redis.eventloop.time", STATS, "s", ON, &["phase"], Several(LOOP, US), "Time of the event loop: all of it, and commands, AOF and timers (`cron`) alone; the rest is I/O; 7.2"),
     row("redis.eventloop.rate", GAUGE, "{cycle}/s", OFF, &[], Int("instantaneous_eventloop_cycles_per_sec"), "Cycles a second, as the server samples them; 7.2"),
     row("redis.eventloop.duration", GAUGE, "us", OFF, &[], Int("instantaneous_eventloop_duration_usec"), "Mean duration of a cycle, as the server samples it; 7.2"),
-    row("redis.eventloop.duration.max", GAUGE, "us", OFF, &[], Int("eventloop_duration_max"), "The longest cycle; where the server tells debug fields"),
+    row("redis.eventloop.duration.max", GAUGE, "us", OFF, &[], Int("eventloop_duration_max"), "The longest cycle; 7.2 (INFO debug)"),
+    row("redis.eventloop.commands.max", GAUGE, "{command}", OFF, &[], Int("eventloop_cmd_per_cycle_max"), "The most commands in one cycle; 7.2 (INFO debug)"),
+    row("redis.main_thread.share", GAUGE, "1", ON, &["activity"], Extra, "Share of the time since the last round that the main thread spent in commands, I/O, writing the AOF and timers, or was idle; before 7.2 commands alone"),
+    row("redis.main_thread.cause.share", GAUGE, "1", ON, &["cause"], Extra, "Share of that time, contained in the above, that went to expiry, to forks (about) and to monitoring by this process"),
+    row("redis.round_trip", GAUGE, "s", ON, &[], Extra, "From sending PING to its answer: the network, and what the server did before"),
+    row("redis.io_threads.pending", GAUGE, "{client}", OFF, &["operation"], Several(THREADS_PENDING, 1.0), "Clients that wait for an I/O thread; Valkey 9 (INFO debug)"),
+    row("redis.memory.allocator.lua", GAUGE, "By", OFF, &["kind"], Several(LUA, 1.0), "The allocator's arena for Lua; Redis 8 (INFO debug)"),
     row("redis.main_thread.active_time", PROCESS, "s", OFF, &[], Double("used_active_time_main_thread"), "Time that the main thread worked; Valkey 9.1"),
     row("redis.clients.active", GAUGE, "{client}", OFF, &[], Int("active_clients"), "Clients that are being served"),
     // Commands.

@@ -55,7 +55,7 @@ impl ReadCommand {
         Ok(Named {
             key: arguments.first().map(|key| key.to_vec()),
             negative_is_none: ["ttl", "pttl"].contains(&name),
-            command: Self::new(name, &arguments, cost).of(Priority::Normal),
+            command: Self::new(name, &arguments, cost).of(Priority::High),
         })
     }
 }

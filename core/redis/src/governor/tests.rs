@@ -26,7 +26,7 @@ fn sent(governor: &Governor, commands: &[ReadCommand]) -> Vec<bool> {
 }
 
 fn stats(governor: &Governor, text: &str) {
-    governor.answered(&ReadCommand::info_commandstats(), Some(text));
+    governor.answered(&ReadCommand::info_commandstats(false), Some(text));
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use crate::scrape::testing::{Point, Running, named, value_of};
 
 async fn running(endpoint: &str, more: &str) -> Running {
     let yaml = format!(
-        "endpoint: {endpoint}\ncollection_interval: 30ms\ninitial_delay: 0s\nmax_server_time: unlimited\n{more}"
+        "endpoint: {endpoint}\ncollection_interval: 30ms\ninitial_delay: 0s\ntimeout: 5s\nmax_server_time: unlimited\n{more}"
     );
     Running::start(&FACTORY, &yaml).await
 }
@@ -94,7 +94,7 @@ async fn custom_metrics_are_what_the_server_says_and_nothing_is_made_up() {
         }
         redis::cmd("RPUSH").arg("my jobs").arg("x").query::<()>(&mut running_server.connection()).unwrap();
         let receiver = running(&running_server.url(), METRICS).await;
-        let points = receiver.next().await;
+        let points = receiver.until(|points| !named(points, "app.keys").is_empty()).await;
         let peak: f64 = running_server.info("used_memory_peak").unwrap().parse().unwrap();
         assert!(value_of(&points, "app.peak").is_some_and(|value| value > 0.0 && value <= peak), "{name}");
         let sets = named(&points, "app.sets")[0];

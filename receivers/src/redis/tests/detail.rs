@@ -38,13 +38,15 @@ fn with<'a>(points: &'a [Point], name: &str, key: &str, value: &str) -> Option<&
 #[tokio::test]
 async fn every_number_that_a_server_tells_has_its_metric_and_none_is_invented() {
     for server in Server::matrix() {
-        let name = server.name;
+        let (name, has_debug) = (server.name, server.version() >= (7, 2));
         let server = server.builder().config("appendonly yes").start();
         server.run::<()>("SET k v EX 1000");
         let receiver = alone(&server, &all_on()).await;
         let points = receiver.until(|points| value_of(points, "redis.up") == Some(1.0)).await;
         receiver.stop().await;
-        let text = server.cli(&["info", "everything"]);
+        let sections =
+            if has_debug { vec!["info", "everything", "debug"] } else { vec!["info", "everything"] };
+        let text = server.cli(&sections);
         let info = Info::parse(&text);
         let mut seen = 0;
         for row in ROWS.iter() {
@@ -239,4 +241,72 @@ async fn databases_beyond_the_limit_are_one_other_that_adds_up() {
     assert_eq!(keys.len(), 5);
     assert_eq!(keys.iter().filter_map(|point| point.value).sum::<f64>(), 6.0);
     assert_eq!(with(&points, "redis.db.keys", "db", "other").unwrap().value, Some(2.0));
+}
+
+#[tokio::test]
+async fn the_main_threads_time_is_told_by_what_it_went_to_and_adds_up() {
+    for server in Server::matrix() {
+        let (name, version) = (server.name, server.version());
+        let server = server.start();
+        let receiver = alone(&server, "").await;
+        receiver.until(|points| !named(points, "redis.main_thread.share").is_empty()).await;
+        server.run::<()>("DEBUG SLEEP 0.3");
+        let share = |points: &[Point], activity| {
+            with(points, "redis.main_thread.share", "activity", activity).and_then(|point| point.value)
+        };
+        let points = receiver.until(|points| share(points, "commands") > Some(0.5)).await;
+        let all = ["commands", "io", "aof", "timers", "idle"].map(|activity| share(&points, activity));
+        if version >= (7, 2) {
+            let sum: f64 = all.iter().map(|share| share.unwrap()).sum();
+            assert!((sum - 1.0).abs() < 0.05, "{name}: {all:?}");
+        } else {
+            assert_eq!(all[1..], [None; 4], "{name}");
+        }
+        server.cli(&["bgsave"]);
+        let cause = |points: &[Point], cause| {
+            with(points, "redis.main_thread.cause.share", "cause", cause).and_then(|point| point.value)
+        };
+        let points = receiver.until(|points| cause(points, "fork") > Some(0.0)).await;
+        assert!(
+            cause(&points, "monitoring") >= Some(0.0) && cause(&points, "monitoring") < Some(0.5),
+            "{name}"
+        );
+        let trip = receiver.until(|points| value_of(points, "redis.round_trip").is_some()).await;
+        assert!(value_of(&trip, "redis.round_trip").is_some_and(|s| s > 0.0 && s < 1.0), "{name}");
+        // What is set back is no time spent.
+        server.cli(&["config", "resetstat"]);
+        for _ in 0..3 {
+            let points = receiver.next().await;
+            let all = named(&points, "redis.main_thread.share");
+            assert!(all.iter().all(|p| p.value.is_none_or(|v| (0.0..=1.0).contains(&v))), "{name}: {all:?}");
+        }
+        receiver.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn while_a_child_writes_the_data_only_the_basic_set_and_what_explains_it_is_asked_for() {
+    for server in Server::matrix() {
+        let name = server.name;
+        let server = server.builder().config("rdb-key-save-delay 500000").start();
+        server.run::<()>("MSET a 1 b 2 c 3");
+        let names = ["redis.latency.event.last", "redis.config.value"];
+        let more = format!("{}custom_metrics: [{{name: app.keys, command: DBSIZE}}]", on(&names));
+        let receiver = alone(&server, &more).await;
+        receiver.until(|points| value_of(points, "redis.collector.resting") == Some(0.0)).await;
+        server.cli(&["bgsave"]);
+        receiver.until(|points| value_of(points, "redis.collector.resting") == Some(1.0)).await;
+        let calls = || server.info("cmdstat_latency|latest").or(server.info("cmdstat_latency"));
+        let _ = receiver.rounds();
+        receiver.next().await;
+        let before = calls();
+        let points = receiver.next().await;
+        assert_eq!(calls(), before, "{name}: it can wait");
+        assert_eq!(value_of(&points, "app.keys"), Some(3.0), "what somebody declares does not wait");
+        assert!(!named(&points, "redis.uptime").is_empty());
+        assert!(with(&points, "redis.collector.shed", "cmd", "latency|latest").is_some(), "{name}");
+        receiver.until(|points| value_of(points, "redis.collector.resting") == Some(0.0)).await;
+        receiver.until(|_| calls() != before).await;
+        receiver.stop().await;
+    }
 }
