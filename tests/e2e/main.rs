@@ -14,6 +14,7 @@ mod clients;
 mod collector_file;
 mod custom;
 mod dead_letter;
+mod delivered;
 mod demo;
 mod deployment;
 mod doctor;
