@@ -9,7 +9,7 @@ use streamgauge_redis::{Address, View};
 
 use super::config::RedisConfig;
 use super::node::NodeScrape;
-use crate::scrape::poll::Scrape;
+use crate::scrape::poll::{Found, Scrape};
 use crate::scrape::redis::{Fleet, Joined};
 
 /// What lasts from round to round.
@@ -65,7 +65,7 @@ impl RedisScrape {
 }
 
 impl Scrape for RedisScrape {
-    fn round(&mut self) -> BoxFuture<'_, Option<(Bytes, usize)>> {
-        Box::pin(self.one_round())
+    fn round<'a>(&'a mut self, found: &'a Found) -> BoxFuture<'a, ()> {
+        Box::pin(async move { found.send(self.one_round().await).await })
     }
 }

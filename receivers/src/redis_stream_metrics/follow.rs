@@ -49,7 +49,16 @@ pub(crate) struct FollowUp {
     poison: u64,
     lag_time: bool,
     pending: bool,
+    left: Left,
     shed: u64,
+}
+
+/// What may still be asked in this round: entries to count, pending ones to look at, oldest undelivered ones.
+#[derive(Clone, Copy, Debug, Default)]
+struct Left {
+    entries: u32,
+    pending: u32,
+    next: usize,
 }
 
 /// What is wanted of a group.
@@ -79,8 +88,14 @@ impl FollowUp {
             poison: config.poison_deliveries,
             lag_time: wants.lag_time,
             pending: wants.pending,
+            left: Left::default(),
             shed: 0,
         }
+    }
+
+    /// A new round begins.
+    pub(crate) fn begin(&mut self) {
+        self.left = Left { entries: self.count_entries, pending: self.pending_entries, next: NEXT };
     }
 
     pub(crate) fn poison(&self) -> u64 {
@@ -102,7 +117,7 @@ impl FollowUp {
         deadline: Instant,
     ) -> Result<(), Unreachable> {
         let mut wants = self.wants(streams, known, round);
-        let (mut entries, mut pending) = (self.count_entries, self.pending_entries);
+        let Left { mut entries, mut pending, .. } = self.left;
         for _ in 0..WAVES {
             let mut commands = Vec::new();
             let mut sent: Vec<(Want, u32)> = Vec::new();
@@ -143,6 +158,7 @@ impl FollowUp {
                 wants.extend(self.take(want, n, answer, stream, group, follow));
             }
         }
+        (self.left.entries, self.left.pending) = (entries, pending);
         for stream in streams {
             let Some(known) = known.get(&stream.name) else { continue };
             for group in &mut stream.groups {
@@ -157,7 +173,7 @@ impl FollowUp {
     }
 
     /// What this round would like to know. Who goes first changes from round to round, so that a small budget serves all.
-    fn wants(&self, streams: &[Stream], known: &HashMap<Vec<u8>, Known>, round: u64) -> Vec<Want> {
+    fn wants(&mut self, streams: &[Stream], known: &HashMap<Vec<u8>, Known>, round: u64) -> Vec<Want> {
         let mut wants = Vec::new();
         for (s, stream) in streams.iter().enumerate() {
             let Some(known) = known.get(&stream.name) else { continue };
@@ -174,10 +190,12 @@ impl FollowUp {
         }
         let first = (round as usize).wrapping_mul(NEXT) % wants.len().max(1);
         wants.rotate_left(first);
-        let mut next = 0;
+        let next = &mut self.left.next;
         wants.retain(|want| {
-            next += usize::from(matches!(want.what, What::Entries { all: false, .. }));
-            !matches!(want.what, What::Entries { all: false, .. }) || next <= NEXT
+            let is_next = matches!(want.what, What::Entries { all: false, .. });
+            let fits = !is_next || *next > 0;
+            *next = next.saturating_sub(usize::from(is_next));
+            fits
         });
         wants
     }

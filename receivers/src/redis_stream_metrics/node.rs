@@ -1,7 +1,7 @@
 //! One node's part of a round.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use streamgauge_redis::{Address, CommandError, Identity, Unreachable};
@@ -13,13 +13,16 @@ use super::failures::{Failures, LeftOut};
 use super::memory::{Memory, Moment};
 use super::metrics::*;
 use super::observe::{Asked, Observation, Observer, Wants};
-use super::record::record;
+use super::record::{record_rest, record_streams};
+use crate::scrape::poll::Found;
 use crate::scrape::recorder::Recorder;
 use crate::scrape::redis::{Patience, ResourceAttributes, Server};
 use crate::scrape::table::Table as _;
 
 /// The scope of the points.
 const SCOPE: &str = "streamgauge/receiver/redis_stream_metrics";
+/// Streams that are asked for and told together: what is known of the others meanwhile is only what must last.
+const PAGE: usize = 64;
 
 /// What lasts from round to round.
 pub(crate) struct StreamNode {
@@ -33,10 +36,21 @@ pub(crate) struct StreamNode {
     patience: Patience,
     /// What the server said of itself last: one round without it makes no other resource.
     identity: Option<Arc<Identity>>,
-    /// What this round has seen, and why it saw no more.
+    /// What this round has seen, whether it tells anything, and why it saw no more.
     seen: Observation,
+    has_begun: bool,
     down: Option<Unreachable>,
     refused: Option<CommandError>,
+}
+
+/// One round of all nodes.
+pub(crate) struct Round<'a> {
+    pub(crate) deadline: Instant,
+    /// Nanoseconds since 1970.
+    pub(crate) now: u64,
+    pub(crate) found: &'a Found,
+    /// Streams that nodes of a cluster have told: while a slot moves both ends may answer for one.
+    pub(crate) told: Mutex<HashSet<Vec<u8>>>,
 }
 
 /// A stream that is asked for elsewhere.
@@ -83,6 +97,7 @@ impl StreamNode {
             patience: Patience::default(),
             identity: None,
             seen: Observation::default(),
+            has_begun: false,
             down: None,
             refused: None,
             server,
@@ -99,33 +114,84 @@ impl StreamNode {
         self.recorder.end(now, SCOPE)
     }
 
-    /// Looks for streams, and asks for all that are known.
-    pub(crate) async fn ask(&mut self, deadline: Instant) {
+    /// Looks for streams, asks for all that are known and tells what it learns.
+    pub(crate) async fn ask(&mut self, round: &Round<'_>) {
         (self.seen, self.down, self.refused) = (Observation::default(), None, None);
-        self.ask_all(self.patience.until(deadline)).await;
+        self.has_begun = false;
+        let deadline = self.patience.until(round.deadline);
+        if let Err(error) = self.ask_all(round, deadline).await {
+            self.down = Some(error);
+        }
         self.patience.learn(self.down.as_ref());
     }
 
-    async fn ask_all(&mut self, deadline: Instant) {
-        match self.catalog.step(&self.server, deadline).await {
-            Ok(refused) => self.refused = refused,
-            Err(error) => return self.down = Some(error),
-        }
+    async fn ask_all(&mut self, round: &Round<'_>, deadline: Instant) -> Result<(), Unreachable> {
+        self.refused = self.catalog.step(&self.server, deadline).await?;
         let node = &self.server.node;
-        let streams: Vec<_> = self
+        let mut streams: Vec<_> = self
             .catalog
             .streams()
             .filter(|(name, named)| !named || node.has(name))
             .map(|(name, named)| Asked { name: name.to_vec(), named, asking: false })
             .collect();
         self.observer.begin();
-        match self.observer.observe(&self.server, streams, &mut self.seen, deadline).await {
-            Ok(()) => {
-                self.identity = self.seen.identity.take().map(Arc::new).or_else(|| self.identity.take());
-            }
-            Err(error) => self.down = Some(error),
-        }
+        // Each round begins elsewhere, so that what there is no time or budget for is not always the same.
+        let first = (self.observer.round() as usize).wrapping_mul(PAGE) % streams.len().max(1);
+        streams.rotate_left(first);
+        self.observe(streams, round, deadline).await?;
         self.seen.gone.drain(..).for_each(|name| self.catalog.forget(&name));
+        Ok(())
+    }
+
+    /// Asks for these streams and tells them, page by page.
+    async fn observe(
+        &mut self,
+        streams: Vec<Asked>,
+        round: &Round<'_>,
+        deadline: Instant,
+    ) -> Result<(), Unreachable> {
+        let (mut streams, mut deadline) = (streams.into_iter().peekable(), deadline);
+        loop {
+            let page = streams.by_ref().take(PAGE).collect();
+            self.observer.observe(&self.server, page, &mut self.seen, deadline).await?;
+            self.begin(round);
+            if self.server.node.slots.is_some() {
+                let mut told = round.told.lock().unwrap_or_else(PoisonError::into_inner);
+                self.seen.streams.retain(|stream| told.insert(stream.name.clone()));
+            }
+            let now = self.moment(round);
+            record_streams(&mut self.seen, self.server.db, now, &mut self.memory, &mut self.recorder);
+            if let Some(part) = self.recorder.cut(SCOPE) {
+                let waits = Instant::now();
+                round.found.send(Some(part)).await;
+                // Whoever is slow to take it is not the server.
+                deadline += waits.elapsed();
+            }
+            if streams.peek().is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Begins to tell, once it is known who does.
+    fn begin(&mut self, round: &Round<'_>) {
+        if std::mem::replace(&mut self.has_begun, true) {
+            return;
+        }
+        self.identity = self.seen.identity.clone().map(Arc::new).or_else(|| self.identity.take());
+        let resource = self.resource.of(&self.server.node, self.identity.as_deref(), self.server.node.role);
+        self.recorder.begin(round.now, resource);
+        self.memory.begin(self.identity.as_ref().and_then(|identity| identity.version.as_deref()));
+    }
+
+    /// Now, by our clock where the server's is not known.
+    fn moment(&self, round: &Round<'_>) -> Moment {
+        let steady = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let server = match self.seen.clock {
+            Some((ms, then)) => ms + u64::try_from(then.elapsed().as_millis()).unwrap_or(0),
+            None => round.now / 1_000_000,
+        };
+        Moment { steady, server }
     }
 
     /// The streams that this node has given away. What is given for good is forgotten here.
@@ -146,34 +212,30 @@ impl StreamNode {
     }
 
     /// Asks for streams that another node has sent here. What was given for good is known here from now on.
-    pub(crate) async fn ask_moved(&mut self, moved: Vec<Moved>, deadline: Instant) {
+    pub(crate) async fn ask_moved(&mut self, moved: Vec<Moved>, round: &Round<'_>) {
         for Moved { stream, .. } in moved.iter().filter(|moved| !moved.stream.asking && !moved.stream.named) {
             self.catalog.adopt(&stream.name);
         }
         let streams = moved.into_iter().map(|moved| moved.stream).collect();
-        if let Err(error) = self.observer.observe(&self.server, streams, &mut self.seen, deadline).await {
+        if let Err(error) = self.observe(streams, round, round.deadline).await {
             self.down = Some(error);
         }
         self.seen.gone.clear();
-        self.identity = self.seen.identity.take().map(Arc::new).or_else(|| self.identity.take());
     }
 
-    /// Ends the round: its points, and what is wrong. `told` are the streams that other nodes of a cluster have told.
+    /// Ends the round: the rest of its points, and what is wrong.
     pub(crate) fn finish(
         &mut self,
-        now: u64,
-        told: &mut HashSet<Vec<u8>>,
+        round: &Round<'_>,
         failures: &mut Failures,
         left_out: &mut LeftOut,
     ) -> (Option<(Bytes, usize)>, Option<String>) {
         if self.down.is_some() && self.identity.is_none() {
             return (None, self.down.take().map(|error| error.to_string()));
         }
+        self.begin(round);
+        self.observer.miss_everywhere(&self.server, &mut self.seen);
         let mut seen = std::mem::take(&mut self.seen);
-        if self.server.node.slots.is_some() {
-            // While a slot moves both ends may answer for a stream.
-            seen.streams.retain(|stream| told.insert(stream.name.clone()));
-        }
         if let Some(error) = &self.refused {
             failures.add(b"", None, error);
         }
@@ -182,12 +244,7 @@ impl StreamNode {
         }
         seen.left_out.streams = self.catalog.left_out();
         left_out.add(&seen.left_out);
-        let resource = self.resource.of(&self.server.node, self.identity.as_deref(), self.server.node.role);
-        self.recorder.begin(now, resource);
-        let steady = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let moment = Moment { steady, server: now / 1_000_000 };
-        self.memory.begin(self.identity.as_ref().and_then(|identity| identity.version.as_deref()));
-        record(&seen, self.server.db, moment, &mut self.memory, &mut self.recorder);
+        record_rest(&seen, self.server.db, &mut self.recorder);
         if self.down.is_some() {
             self.recorder.missed();
         }

@@ -86,15 +86,16 @@ pub(crate) struct Group {
 /// What could not be asked: the stream, the group, and why.
 type Failed = (Vec<u8>, Option<Vec<u8>>, CommandError);
 
-/// All of it.
+/// What one round has seen so far.
 #[derive(Default)]
 pub(crate) struct Observation {
     pub(crate) identity: Option<Identity>,
-    /// The server's clock, milliseconds since 1970.
-    pub(crate) server_ms: Option<u64>,
+    /// The server's clock, milliseconds since 1970, and when it showed that.
+    pub(crate) clock: Option<(u64, Instant)>,
+    /// The streams that were asked for last.
     pub(crate) streams: Vec<Stream>,
-    /// Streams that are there as far as anybody knows, but did not answer.
-    pub(crate) unanswered: Vec<Vec<u8>>,
+    /// Streams whose series go on without points: all of them, or all but the basic ones.
+    pub(crate) kept: HashMap<Vec<u8>, Kept>,
     /// Streams that are no more.
     pub(crate) gone: Vec<Vec<u8>>,
     /// Streams that another node has.
@@ -103,6 +104,19 @@ pub(crate) struct Observation {
     /// Streams and groups that the settings name, and whether they are there.
     pub(crate) named: Vec<(Vec<u8>, Vec<u8>, bool)>,
     pub(crate) left_out: LeftOut,
+    /// Groups of any stream, where the settings name some, and whether there was a stream, one that is named.
+    groups: HashSet<Vec<u8>>,
+    has_streams: bool,
+    has_named: bool,
+}
+
+/// Which series of a stream go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// It is there as far as anybody knows, but did not answer.
+    All,
+    /// Its numbers moved, and there was no time for more.
+    Details,
 }
 
 /// Asks, within the limits of the section.
@@ -148,9 +162,15 @@ impl Observer {
         self.known.retain(|_, known| known.round == round);
         self.large.retain(|_, until| Instant::now() < *until);
         self.round += 1;
+        self.follow_up.begin();
     }
 
-    /// The basic numbers of the streams, and then the details that are due.
+    /// The number of the round.
+    pub(crate) fn round(&self) -> u64 {
+        self.round
+    }
+
+    /// The basic numbers of some streams, and then the details that are due.
     pub(crate) async fn observe(
         &mut self,
         server: &Server,
@@ -158,30 +178,34 @@ impl Observer {
         seen: &mut Observation,
         deadline: Instant,
     ) -> Result<(), Unreachable> {
-        let mut commands = vec![ReadCommand::info_server()];
+        let mut commands = Vec::with_capacity(1 + 2 * streams.len());
+        let greets = seen.identity.is_none();
+        commands.extend(greets.then(ReadCommand::info_server));
         for Asked { name, asking, .. } in &streams {
             let groups = self.known.get(name).map_or(1, |known| known.groups.len() as u64);
             let pair = [ReadCommand::xinfo_groups(name, groups), ReadCommand::xlen(name)];
             commands.extend(pair.into_iter().map(|c| if *asking { c.asking() } else { c }));
         }
         let mut answers = server.call(&commands, deadline).await?.into_iter();
-        if let Some(Ok(value)) = answers.next() {
+        if greets && let Some(Ok(value)) = answers.next() {
             let text = text(&value);
             let info = Info::parse(&text);
-            (seen.identity, seen.server_ms) = (Some(Identity::of(&info)), info.server_time_ms());
+            seen.identity = Some(Identity::of(&info));
+            seen.clock = info.server_time_ms().map(|ms| (ms, Instant::now()));
         }
-        let first = seen.streams.len();
+        seen.streams.clear();
         let mut asked = Vec::new();
-        let mut groups_seen = HashSet::new();
         for stream in streams {
             let (Some(groups), Some(length)) = (answers.next(), answers.next()) else { break };
-            if let Some(found) = self.basics(&stream, groups, length, &mut groups_seen, seen) {
+            if let Some(found) = self.basics(&stream, groups, length, seen) {
                 seen.streams.push(found);
                 asked.push(stream);
             }
         }
-        self.miss_everywhere(server, &asked, &groups_seen, seen);
-        self.details(server, &asked, first, seen, deadline).await
+        drop(answers);
+        seen.has_streams |= !asked.is_empty();
+        seen.has_named |= asked.iter().any(|stream| stream.named);
+        self.details(server, &asked, seen, deadline).await
     }
 
     /// The stream without details; notes why there is none.
@@ -190,7 +214,6 @@ impl Observer {
         asked: &Asked,
         groups: CallResult,
         length: CallResult,
-        groups_seen: &mut HashSet<Vec<u8>>,
         seen: &mut Observation,
     ) -> Option<Stream> {
         let name = &asked.name;
@@ -220,7 +243,7 @@ impl Observer {
         let group_count = groups.as_ref().map(|groups| groups.len() as u64);
         let groups = groups.unwrap_or_default();
         if self.named_groups().next().is_some() {
-            groups_seen.extend(groups.iter().map(|group| group.name.clone()));
+            seen.groups.extend(groups.iter().map(|group| group.name.clone()));
         }
         let mut watched: Vec<_> = groups.into_iter().filter(|group| self.watches(&group.name)).collect();
         let rest = watched.split_off(watched.len().min(self.max_groups));
@@ -248,7 +271,7 @@ impl Observer {
         {
             seen.moved.push(Moved { stream: Asked { asking, ..asked.clone() }, to });
             // Until the other node has answered, or the view is known again.
-            seen.unanswered.push(name);
+            seen.kept.insert(name, Kept::All);
             return;
         }
         if matches!(error.fault, Fault::NoSuchKey | Fault::WrongType) {
@@ -256,7 +279,7 @@ impl Observer {
             let absent = |group: &str| (name.clone(), group.as_bytes().to_vec(), false);
             seen.named.extend(self.named_groups().filter(|_| asked.named).map(absent));
         } else {
-            seen.unanswered.push(name.clone());
+            seen.kept.insert(name.clone(), Kept::All);
         }
         let error = match error.fault {
             Fault::NoSuchKey => {
@@ -294,18 +317,12 @@ impl Observer {
     }
 
     /// Notes the groups that are named and that no stream has. In a cluster another node's stream may have them.
-    fn miss_everywhere(
-        &self,
-        server: &Server,
-        asked: &[Asked],
-        groups: &HashSet<Vec<u8>>,
-        seen: &mut Observation,
-    ) {
-        if server.node.slots.is_some() || asked.is_empty() || asked.iter().any(|stream| stream.named) {
+    pub(crate) fn miss_everywhere(&self, server: &Server, seen: &mut Observation) {
+        if server.node.slots.is_some() || !seen.has_streams || seen.has_named {
             return;
         }
-        for name in self.named_groups().filter(|name| !groups.contains(name.as_bytes())) {
-            let error = absent("no stream has such a group", name, groups.iter());
+        for name in self.named_groups().filter(|name| !seen.groups.contains(name.as_bytes())) {
+            let error = absent("no stream has such a group", name, seen.groups.iter());
             seen.failed.push((Vec::new(), Some(name.as_bytes().to_vec()), error));
         }
     }
@@ -315,12 +332,11 @@ impl Observer {
         &mut self,
         server: &Server,
         asked: &[Asked],
-        first: usize,
         seen: &mut Observation,
         deadline: Instant,
     ) -> Result<(), Unreachable> {
         let (mut commands, mut questions) = (Vec::new(), Vec::new());
-        for (n, (stream, asked)) in seen.streams[first..].iter().zip(asked).enumerate() {
+        for (n, (stream, asked)) in seen.streams.iter().zip(asked).enumerate() {
             let known = self.known.get(&stream.name);
             let turn = (hash(&stream.name).wrapping_add(self.round)).is_multiple_of(ROTATION);
             let mut ask = |command: ReadCommand, question| {
@@ -332,10 +348,7 @@ impl Observer {
             let moved = known.is_none_or(|known| known.info.is_none() || known.has_moved(stream));
             if !is_large && (moved || turn || lag_unknown) {
                 let priority = if lag_unknown { Priority::High } else { Priority::Normal };
-                ask(
-                    ReadCommand::xinfo_stream(&stream.name).with_priority(priority),
-                    Question::Stream(first + n),
-                );
+                ask(ReadCommand::xinfo_stream(&stream.name).with_priority(priority), Question::Stream(n));
             }
             for (g, Group { info, .. }) in stream.groups.iter().enumerate() {
                 let detail = known.and_then(|known| known.details.get(&info.name));
@@ -347,11 +360,11 @@ impl Observer {
                     let few =
                         u32::try_from(info.pending).ok().filter(|few| *few <= FEW).map_or(1, |few| few + 1);
                     let command = ReadCommand::xpending_page(&stream.name, &info.name, None, few);
-                    ask(command.with_priority(Priority::High), Question::Oldest(first + n, g, few));
+                    ask(command.with_priority(Priority::High), Question::Oldest(n, g, few));
                 }
                 if self.consumers.is_some() && info.consumers > 0 {
                     let command = ReadCommand::xinfo_consumers(&stream.name, &info.name, info.consumers);
-                    ask(command, Question::Consumers(first + n, g));
+                    ask(command, Question::Consumers(n, g));
                 }
             }
         }
@@ -360,10 +373,10 @@ impl Observer {
         for (question, answer) in questions.into_iter().zip(answers) {
             self.take(question, answer, seen, &mut fresh);
         }
-        for (n, stream) in seen.streams.iter_mut().enumerate().skip(first) {
+        for (n, stream) in seen.streams.iter_mut().enumerate() {
             self.remember(n, stream, &mut fresh, &mut seen.left_out);
         }
-        let streams = &mut seen.streams[first..];
+        let streams = &mut seen.streams;
         self.follow_up.go_on(server, asked, streams, &mut self.known, self.round, deadline).await?;
         seen.left_out.shed += self.follow_up.shed();
         Ok(())

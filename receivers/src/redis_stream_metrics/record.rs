@@ -1,6 +1,6 @@
 //! From what was seen to points.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use streamgauge_redis::StreamId;
@@ -10,47 +10,48 @@ use super::consumers::{OTHER, score};
 use super::lag::Quality;
 use super::memory::{GroupInsight, Memory, Moment};
 use super::metrics::*;
-use super::observe::{Group, Observation, Stream};
+use super::observe::{Group, Kept, Observation, Stream};
 use super::pending::{DELIVERIES, IDLE, Tally};
-use crate::scrape::recorder::{Number, Recorder};
+use crate::scrape::recorder::{Number, Place, Recorder};
 
-/// Records a round, and what follows from it and the rounds before. `now` has our own clock where the server's is not
-/// known.
-pub(crate) fn record(seen: &Observation, db: u32, now: Moment, memory: &mut Memory, recorder: &mut Recorder) {
-    let db = db.to_string();
-    let now = Moment { server: seen.server_ms.unwrap_or(now.server), ..now };
-    for stream in &seen.streams {
-        record_stream(stream, &db, now, memory, recorder);
+/// Records the streams that were asked for last, and what follows from them and the rounds before.
+pub(crate) fn record_streams(
+    seen: &mut Observation,
+    db: u32,
+    now: Moment,
+    memory: &mut Memory,
+    recorder: &mut Recorder,
+) {
+    let db = recorder.at(&[&db.to_string()]);
+    for stream in seen.streams.drain(..) {
+        record_stream(&stream, db, now, memory, recorder);
+        // What is not asked in this round has no point in it, and goes on.
+        if stream.group_count.is_none() {
+            seen.kept.insert(stream.name, Kept::All);
+        } else if stream.is_outdated {
+            seen.kept.insert(stream.name, Kept::Details);
+        }
     }
+}
+
+/// Records what is left when all streams are.
+pub(crate) fn record_rest(seen: &Observation, db: u32, recorder: &mut Recorder) {
+    let db = db.to_string();
     for (stream, group, is_there) in &seen.named {
         let (stream, group) = (String::from_utf8_lossy(stream), String::from_utf8_lossy(group));
         recorder.record(PRESENT, &[&db, &stream, &group], u64::from(*is_there));
     }
-    let unanswered: HashSet<_> = seen.unanswered.iter().map(|name| String::from_utf8_lossy(name)).collect();
-    let names = |which: fn(&&Stream) -> bool| -> HashSet<_> {
-        seen.streams.iter().filter(which).map(|stream| String::from_utf8_lossy(&stream.name)).collect()
-    };
-    // What is not asked in this round has no point in it, and goes on.
-    let outdated = names(|stream| stream.is_outdated);
-    let idle_unknown = names(|stream| stream.groups.iter().any(|group| !group.is_fresh));
-    let uncounted = names(|stream| stream.group_count.is_none());
-    recorder.keep(|metric, values| {
-        let Some(stream) = values.get(1).map(|stream| &**stream) else { return false };
-        unanswered.contains(stream)
-            || uncounted.contains(stream)
-            || (outdated.contains(stream) && !BASIC.contains(&metric.name))
-            || (idle_unknown.contains(stream) && OF_THE_MOMENT.contains(&metric.name))
+    if seen.kept.is_empty() {
+        return;
+    }
+    let kept: HashMap<_, _> =
+        seen.kept.iter().map(|(name, kept)| (String::from_utf8_lossy(name), *kept)).collect();
+    recorder.keep(|metric, values| match values.get(1).and_then(|stream| kept.get(*stream)) {
+        Some(Kept::All) => true,
+        Some(Kept::Details) => !BASIC.contains(&metric.name),
+        None => false,
     });
 }
-
-/// What grows old while nobody asks.
-const OF_THE_MOMENT: [&str; 5] = [
-    "redis.stream.consumer.idle",
-    "redis.stream.consumer.inactive",
-    "redis.stream.consumer.score",
-    "redis.stream.group.oldest_pending_idle",
-    "redis.stream.group.pending_by_idle",
-];
 
 /// What XLEN and XINFO GROUPS tell, in every round.
 const BASIC: [&str; 10] = [
@@ -66,124 +67,125 @@ const BASIC: [&str; 10] = [
     "redis.stream.group.present",
 ];
 
-fn record_stream(stream: &Stream, db: &str, now: Moment, memory: &mut Memory, recorder: &mut Recorder) {
-    let name = String::from_utf8_lossy(&stream.name);
-    let labels = [db, &*name];
+fn record_stream(stream: &Stream, db: Place, now: Moment, memory: &mut Memory, recorder: &mut Recorder) {
+    let at = recorder.below(db, &String::from_utf8_lossy(&stream.name));
     let insight = memory.look(stream, now);
-    recorder.record(LENGTH, &labels, stream.length);
-    put(recorder, GROUPS, &labels, stream.group_count);
-    put(recorder, DETAIL_AGE, &labels, stream.age.map(|age| Seconds(age.as_secs_f64())));
-    put(recorder, RATE_IN, &labels, insight.rate_in);
-    put(recorder, RATE_REMOVED, &labels, insight.rate_removed);
+    recorder.put(LENGTH, at, stream.length);
+    put(recorder, GROUPS, at, stream.group_count);
+    put(recorder, DETAIL_AGE, at, stream.age.map(|age| Seconds(age.as_secs_f64())));
+    put(recorder, RATE_IN, at, insight.rate_in);
+    put(recorder, RATE_REMOVED, at, insight.rate_removed);
     if let Some(info) = &stream.info {
-        put(recorder, ENTRIES_ADDED, &labels, info.entries_added);
-        put(recorder, FIRST_ENTRY_TIME, &labels, time(info.first_entry, now));
-        put(recorder, LAST_ENTRY_TIME, &labels, time(info.last_entry, now));
+        put(recorder, ENTRIES_ADDED, at, info.entries_added);
+        put(recorder, FIRST_ENTRY_TIME, at, time(info.first_entry, now));
+        put(recorder, LAST_ENTRY_TIME, at, time(info.last_entry, now));
     }
     for (group, insight) in stream.groups.iter().zip(&insight.groups) {
-        let group_name = String::from_utf8_lossy(&group.info.name);
-        let labels = [db, &*name, &*group_name];
-        record_group(group, labels, now, recorder);
-        record_scores(group, insight, labels, memory.stop_after(), recorder);
-        record_insight(insight, labels, recorder);
+        let at = recorder.below(at, &String::from_utf8_lossy(&group.info.name));
+        record_group(group, at, now, recorder);
+        record_scores(group, insight, at, memory.stop_after(), recorder);
+        record_insight(insight, at, recorder);
     }
     if !stream.rest.is_empty() {
-        let other = String::from_utf8_lossy(OTHER);
-        let labels = [db, &*name, &*other];
-        recorder.record(PENDING, &labels, stream.rest.iter().map(|group| group.pending).sum::<u64>());
-        recorder.record(CONSUMERS, &labels, stream.rest.iter().map(|group| group.consumers).sum::<u64>());
+        let other = recorder.below(at, &String::from_utf8_lossy(OTHER));
+        recorder.put(PENDING, other, stream.rest.iter().map(|group| group.pending).sum::<u64>());
+        recorder.put(CONSUMERS, other, stream.rest.iter().map(|group| group.consumers).sum::<u64>());
     }
 }
 
-fn record_group(group: &Group, [db, name, group_name]: [&str; 3], now: Moment, recorder: &mut Recorder) {
+fn record_group(group: &Group, at: Place, now: Moment, recorder: &mut Recorder) {
     let info = &group.info;
-    let labels = [db, name, group_name];
-    recorder.record(PENDING, &labels, info.pending);
+    recorder.put(PENDING, at, info.pending);
     if let Some(oldest) = group.oldest.as_ref().filter(|_| info.pending > 0) {
-        put(recorder, OLDEST_PENDING_AGE, &labels, age_ms(Some(oldest.id), now.server).map(Seconds::of_ms));
-        let idle = oldest.idle_ms.filter(|_| group.is_fresh);
-        put(recorder, OLDEST_PENDING_IDLE, &labels, idle.map(Seconds::of_ms));
+        put(recorder, OLDEST_PENDING_AGE, at, age_ms(Some(oldest.id), now.server).map(Seconds::of_ms));
+        // How long something idles is of the moment it was asked.
+        match group.is_fresh {
+            true => put(recorder, OLDEST_PENDING_IDLE, at, oldest.idle_ms.map(Seconds::of_ms)),
+            false => recorder.keep_at(OLDEST_PENDING_IDLE, at),
+        }
     }
+    recorder.put(CONSUMERS, at, info.consumers);
+    put(recorder, CONSUMERS_ACTIVE, at, group.consumers.active);
+    put(recorder, ENTRIES_READ, at, info.entries_read);
+    put(recorder, LAST_DELIVERED_TIME, at, time(info.last_delivered_id, now));
     if let Some(tally) = &group.tally {
-        record_tally(tally, labels, recorder);
+        record_tally(tally, at, recorder);
     }
-    recorder.record(CONSUMERS, &labels, info.consumers);
-    put(recorder, CONSUMERS_ACTIVE, &labels, group.consumers.active);
-    put(recorder, ENTRIES_READ, &labels, info.entries_read);
-    put(recorder, LAST_DELIVERED_TIME, &labels, time(info.last_delivered_id, now));
     let share =
         |pending: u64| (info.pending > 0).then(|| Number::Double(pending as f64 / info.pending as f64));
     for consumer in &group.consumers.top {
-        let consumer_name = String::from_utf8_lossy(&consumer.name);
-        let labels = [db, name, group_name, &*consumer_name];
-        recorder.record(CONSUMER_PENDING, &labels, consumer.pending);
-        put(recorder, CONSUMER_SHARE, &labels, share(consumer.pending));
+        let at = recorder.below(at, &String::from_utf8_lossy(&consumer.name));
+        recorder.put(CONSUMER_PENDING, at, consumer.pending);
+        put(recorder, CONSUMER_SHARE, at, share(consumer.pending));
         if group.is_fresh {
-            put(recorder, CONSUMER_IDLE, &labels, consumer.idle_ms.map(Seconds::of_ms));
-            put(recorder, CONSUMER_INACTIVE, &labels, consumer.inactive_ms.map(Seconds::of_ms));
+            put(recorder, CONSUMER_IDLE, at, consumer.idle_ms.map(Seconds::of_ms));
+            put(recorder, CONSUMER_INACTIVE, at, consumer.inactive_ms.map(Seconds::of_ms));
+        } else {
+            recorder.keep_at(CONSUMER_IDLE, at);
+            recorder.keep_at(CONSUMER_INACTIVE, at);
         }
     }
     let rest = group.consumers.rest;
     if rest.count > 0 && !group.consumers.top.is_empty() {
-        let other = String::from_utf8_lossy(OTHER);
-        let labels = [db, name, group_name, &*other];
-        recorder.record(CONSUMER_PENDING, &labels, rest.pending);
-        put(recorder, CONSUMER_SHARE, &labels, share(rest.pending));
+        let other = recorder.below(at, &String::from_utf8_lossy(OTHER));
+        recorder.put(CONSUMER_PENDING, other, rest.pending);
+        put(recorder, CONSUMER_SHARE, other, share(rest.pending));
     }
 }
 
 /// How they do, where it is known how long they idle.
-fn record_scores(
-    group: &Group,
-    insight: &GroupInsight,
-    [db, name, group_name]: [&str; 3],
-    stop: Duration,
-    recorder: &mut Recorder,
-) {
-    if !group.is_fresh || !recorder.wants(CONSUMER_SCORE) {
+fn record_scores(group: &Group, insight: &GroupInsight, at: Place, stop: Duration, recorder: &mut Recorder) {
+    if !recorder.wants(CONSUMER_SCORE) {
         return;
     }
     for consumer in &group.consumers.top {
-        let consumer_name = String::from_utf8_lossy(&consumer.name);
-        let score = score(consumer, &group.info, insight.lag.entries, stop);
-        put(recorder, CONSUMER_SCORE, &[db, name, group_name, &*consumer_name], score);
+        let at = recorder.below(at, &String::from_utf8_lossy(&consumer.name));
+        match group.is_fresh {
+            true => {
+                put(recorder, CONSUMER_SCORE, at, score(consumer, &group.info, insight.lag.entries, stop))
+            }
+            false => recorder.keep_at(CONSUMER_SCORE, at),
+        }
     }
 }
 
-fn record_tally(tally: &Tally, [db, name, group]: [&str; 3], recorder: &mut Recorder) {
-    let labels = [db, name, group];
-    recorder.record(PENDING_SEEN, &labels, tally.seen);
-    recorder.record(POISON, &labels, tally.poison);
-    recorder.record(DANGLING, &labels, tally.dangling);
+fn record_tally(tally: &Tally, at: Place, recorder: &mut Recorder) {
+    recorder.put(PENDING_SEEN, at, tally.seen);
+    recorder.put(POISON, at, tally.poison);
+    recorder.put(DANGLING, at, tally.dangling);
     for ((band, _), count) in DELIVERIES.iter().zip(tally.by_deliveries).filter(|(_, count)| *count > 0) {
-        recorder.record(PENDING_BY_DELIVERIES, &[db, name, group, band], count);
+        let band = recorder.below(at, band);
+        recorder.put(PENDING_BY_DELIVERIES, band, count);
     }
     for ((band, _), count) in IDLE.iter().zip(tally.by_idle).filter(|(_, count)| *count > 0) {
-        recorder.record(PENDING_BY_IDLE, &[db, name, group, band], count);
+        let band = recorder.below(at, band);
+        recorder.put(PENDING_BY_IDLE, band, count);
     }
     for (deliveries, id) in &tally.worst {
-        recorder.record(POISON_DELIVERIES, &[db, name, group, &id.to_string()], *deliveries);
+        let entry = recorder.below(at, &id.to_string());
+        recorder.put(POISON_DELIVERIES, entry, *deliveries);
     }
 }
 
-fn record_insight(insight: &GroupInsight, [db, name, group]: [&str; 3], recorder: &mut Recorder) {
-    let labels = [db, name, group];
+fn record_insight(insight: &GroupInsight, at: Place, recorder: &mut Recorder) {
     let lag = &insight.lag;
-    put(recorder, LAG, &labels, lag.entries);
-    recorder.record(LAG_QUALITY, &labels, Number::Int(lag.quality as i64));
-    put(recorder, LAG_LEAST, &labels, lag.least.filter(|_| lag.quality < Quality::Exact));
-    put(recorder, LAG_TIME, &labels, insight.lag_time);
-    recorder.record(LAG_TIME_QUALITY, &labels, Number::Int(insight.lag_time_quality as i64));
-    put(recorder, SKIPPED, &labels, insight.lost);
-    put(recorder, RATE_OUT, &labels, insight.rate_out);
-    put(recorder, ACK_RATE, &labels, insight.ack_rate);
-    put(recorder, VELOCITY, &labels, insight.velocity);
-    put(recorder, ETA, &labels, insight.eta);
-    put(recorder, HEADROOM, &labels, insight.headroom);
-    put(recorder, CONSUMERS_NEEDED, &labels, insight.needed.map(|(consumers, _)| consumers));
-    put(recorder, CONSUMERS_NEEDED_CONFIDENCE, &labels, insight.needed.map(|(_, confidence)| confidence));
+    put(recorder, LAG, at, lag.entries);
+    recorder.put(LAG_QUALITY, at, Number::Int(lag.quality as i64));
+    put(recorder, LAG_LEAST, at, lag.least.filter(|_| lag.quality < Quality::Exact));
+    put(recorder, LAG_TIME, at, insight.lag_time);
+    recorder.put(LAG_TIME_QUALITY, at, Number::Int(insight.lag_time_quality as i64));
+    put(recorder, SKIPPED, at, insight.lost);
+    put(recorder, RATE_OUT, at, insight.rate_out);
+    put(recorder, ACK_RATE, at, insight.ack_rate);
+    put(recorder, VELOCITY, at, insight.velocity);
+    put(recorder, ETA, at, insight.eta);
+    put(recorder, HEADROOM, at, insight.headroom);
+    put(recorder, CONSUMERS_NEEDED, at, insight.needed.map(|(consumers, _)| consumers));
+    put(recorder, CONSUMERS_NEEDED_CONFIDENCE, at, insight.needed.map(|(_, confidence)| confidence));
     let (state, reason) = insight.state;
-    recorder.record(STATE, &[db, name, group, state, reason], Number::Int(1));
+    let state = recorder.below(at, state);
+    let with_reason = recorder.below(state, reason);
+    recorder.put(STATE, with_reason, Number::Int(1));
 }
 
 /// Seconds.
@@ -202,9 +204,9 @@ impl From<Seconds> for Number {
     }
 }
 
-fn put(recorder: &mut Recorder, metric: usize, labels: &[&str], value: Option<impl Into<Number>>) {
+fn put(recorder: &mut Recorder, metric: usize, at: Place, value: Option<impl Into<Number>>) {
     if let Some(value) = value {
-        recorder.record(metric, labels, value);
+        recorder.put(metric, at, value);
     }
 }
 

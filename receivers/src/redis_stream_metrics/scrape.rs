@@ -1,16 +1,15 @@
 //! One round: every node that serves keys, and then the streams that have moved meanwhile.
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use futures_util::future::{BoxFuture, join_all};
 use streamgauge_redis::{Address, View};
 
 use super::config::StreamConfig;
 use super::failures::Failures;
-use super::node::{Moved, StreamNode};
-use crate::scrape::poll::Scrape;
+use super::node::{Moved, Round, StreamNode};
+use crate::scrape::poll::{Found, Scrape};
 use crate::scrape::redis::{Fleet, Joined};
 
 /// What lasts from round to round.
@@ -26,37 +25,37 @@ impl StreamScrape {
         StreamScrape { failures: Failures::new(fleet.host().clone()), config, fleet, nodes: BTreeMap::new() }
     }
 
-    async fn one_round(&mut self) -> Option<(Bytes, usize)> {
+    async fn one_round(&mut self, found: &Found) {
         let deadline = self.fleet.deadline();
         let (view, problem) = self.fleet.view(deadline).await;
-        let mut joined = Joined::default();
-        self.settle(&view, &mut joined);
-        join_all(self.nodes.values_mut().map(|node| node.ask(deadline))).await;
-        self.follow_moved(&view, deadline).await;
-
         let now = self.fleet.host().clock().now().unix_nanos;
+        let mut joined = Joined::default();
+        self.settle(&view, &mut joined, now);
+        let round = Round { deadline, now, found, told: Mutex::default() };
+        join_all(self.nodes.values_mut().map(|node| node.ask(&round))).await;
+        self.follow_moved(&view, &round).await;
+
         let mut problems: Vec<_> = problem.into_iter().collect();
-        let mut told = HashSet::new();
         let mut left_out = Default::default();
         for node in self.nodes.values_mut() {
-            let (points, problem) = node.finish(now, &mut told, &mut self.failures, &mut left_out);
+            let (points, problem) = node.finish(&round, &mut self.failures, &mut left_out);
             joined.add(points);
+            found.send(joined.finish_many()).await;
             if let Some(problem) = problem {
                 self.fleet.suspect();
                 problems.push(problem);
             }
         }
+        found.send(joined.finish()).await;
         self.failures.limits(&left_out);
         self.failures.finish();
         problems.dedup();
         self.fleet.report(&problems);
-        joined.finish()
     }
 
     /// The nodes that serve keys now and no others. One that has taken another's place knows the streams that the other
     /// had found; the series of the other end.
-    fn settle(&mut self, view: &View, joined: &mut Joined) {
-        let now = self.fleet.host().clock().now().unix_nanos;
+    fn settle(&mut self, view: &View, joined: &mut Joined, now: u64) {
         let serves = |address: &Address| view.at(address).is_some_and(|node| node.serves);
         let gone: Vec<_> = self.nodes.keys().filter(|address| !serves(address)).cloned().collect();
         let gone: Vec<_> = gone.iter().filter_map(|address| self.nodes.remove(address)).collect();
@@ -77,7 +76,7 @@ impl StreamScrape {
     }
 
     /// Streams that a node has given to another: by MOVED for good, by ASK as long as the slot is on its way.
-    async fn follow_moved(&mut self, view: &View, deadline: tokio::time::Instant) {
+    async fn follow_moved(&mut self, view: &View, round: &Round<'_>) {
         let moved: Vec<Moved> = self.nodes.values_mut().flat_map(StreamNode::take_moved).collect();
         if moved.is_empty() {
             return;
@@ -94,12 +93,12 @@ impl StreamScrape {
             at.entry(node.address().clone()).or_default().push(stream);
         }
         let asked = self.nodes.iter_mut().filter_map(|(address, node)| Some((node, at.remove(address)?)));
-        join_all(asked.map(|(node, streams)| node.ask_moved(streams, deadline))).await;
+        join_all(asked.map(|(node, streams)| node.ask_moved(streams, round))).await;
     }
 }
 
 impl Scrape for StreamScrape {
-    fn round(&mut self) -> BoxFuture<'_, Option<(Bytes, usize)>> {
-        Box::pin(self.one_round())
+    fn round<'a>(&'a mut self, found: &'a Found) -> BoxFuture<'a, ()> {
+        Box::pin(self.one_round(found))
     }
 }

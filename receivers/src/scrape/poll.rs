@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join};
 use streamgauge_component::{
     Ack, Batch, ComponentError, Context, Host, Outlet, Outlets, Part, Receiver, Signal,
 };
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -29,10 +29,22 @@ impl Rhythm {
     }
 }
 
-/// What a round does: asks, and gives an encoded request with its number of items.
+/// What a round does: asks, and gives what it finds.
 pub(crate) trait Scrape: Send + 'static {
     /// One round. It may be dropped at any await when the receiver stops.
-    fn round(&mut self) -> BoxFuture<'_, Option<(Bytes, usize)>>;
+    fn round<'a>(&'a mut self, found: &'a Found) -> BoxFuture<'a, ()>;
+}
+
+/// Encoded requests on their way, with their numbers of items.
+pub(crate) struct Found(mpsc::Sender<(Bytes, usize)>);
+
+impl Found {
+    /// Gives one, if there is one. Waits while those before it are not taken.
+    pub(crate) async fn send(&self, request: Option<(Bytes, usize)>) {
+        if let Some(request) = request {
+            let _ = self.0.send(request).await; // who takes them goes last
+        }
+    }
 }
 
 /// Makes what a round does, once the host is there.
@@ -96,20 +108,33 @@ async fn rounds(
     mut scrape: Box<dyn Scrape>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let node = host.node(Signal::Metrics);
     let mut ticks = tokio::time::interval_at(Instant::now() + rhythm.initial_delay, rhythm.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
+        let (sender, requests) = mpsc::channel(1);
         let round = async {
-            ticks.tick().await;
-            scrape.round().await
+            let found = Found(sender);
+            let round = async {
+                ticks.tick().await;
+                scrape.round(&found).await;
+            };
+            tokio::select! {
+                biased;
+                _ = stopped.wait_for(|stop| *stop) => true,
+                () = round => false,
+            }
         };
-        let result = tokio::select! {
-            biased;
-            _ = stopped.wait_for(|stop| *stop) => return,
-            result = round => result,
-        };
-        let Some((bytes, items)) = result else { continue };
+        // The round asks on while what it has found is taken.
+        let (is_stopped, ()) = join(round, pass_on(&host, &outlet, requests)).await;
+        if is_stopped {
+            return;
+        }
+    }
+}
+
+async fn pass_on(host: &Host, outlet: &Outlet, mut requests: mpsc::Receiver<(Bytes, usize)>) {
+    let node = host.node(Signal::Metrics);
+    while let Some((bytes, items)) = requests.recv().await {
         node.created.add(items as u64);
         let context = Arc::new(Context::new(host.id().clone(), host.clock().wall()));
         // A number that was not taken is not sent again: the next round has a newer one. Who refused has counted it.

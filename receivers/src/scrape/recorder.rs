@@ -1,11 +1,15 @@
 //! A round's points to OTLP bytes.
 
+mod chunk;
+mod names;
+
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use streamgauge_pdata::build::MetricsBuilder;
-use streamgauge_pdata::view::Temporality;
 
+use self::chunk::Chunk;
+pub(crate) use self::names::Place;
+use self::names::{Names, ROOT, make_room};
 use super::histogram::Exponential;
 use super::table::{Kind, Metric, Since};
 
@@ -40,44 +44,29 @@ impl Number {
 /// A resource's attributes.
 pub(crate) type Resource = Vec<(&'static str, String)>;
 
-/// Series by the values of their attributes. Many metrics are about the same thing: its name is kept once.
-type All = HashMap<Box<[Box<str>]>, Vec<Series>>;
-
-/// Writes a point of either kind: its attributes, then its start and what `$value` writes, or that it has ended.
-macro_rules! points {
-    ($self:ident, $metric:ident, $points:ident, $open:ident, |$point:ident, $series:ident| $value:expr) => {
-        for (values, $series) in $points {
-            let mut $point = $open.point($self.now);
-            for (key, value) in $metric.attributes.iter().zip(values) {
-                $point.attribute(key, &**value);
-            }
-            if $series.round != $self.round {
-                $point.no_recorded_value();
-                continue;
-            }
-            if let Some(start) = $self.start($metric.kind, $series) {
-                $point.start(start);
-            }
-            $value;
-        }
-    };
-}
-
 /// What stands for all attributes of what is over the limit of series.
 const OTHER: &str = "other";
+/// Points of one request, where a round may be sent in several.
+pub(crate) const MANY: usize = 4096;
 
-/// What is known of a series.
+/// What is known of a series: the number of its metric in the table, and the round that saw it last.
+#[derive(Clone, Copy)]
 struct Series {
-    /// Number of the metric in the table.
-    metric: u32,
-    /// Of a histogram, how many values it has.
+    metric: u16,
+    round: u16,
+}
+
+/// What is remembered of a counter or histogram: its last value, and what it counts from.
+struct Count {
     value: Number,
-    histogram: Option<Box<Exponential>>,
-    /// What a counter counts from.
     start: u64,
-    /// The round that saw it last, and whether it got a point then.
-    round: u64,
-    recorded: bool,
+}
+
+/// All series of a resource.
+#[derive(Default)]
+struct All {
+    names: Names<Vec<Series>>,
+    counts: HashMap<(Place, u16), Count>,
 }
 
 /// Collects a round's points, remembers the series, tells resets and ends.
@@ -85,10 +74,11 @@ pub(crate) struct Recorder {
     metrics: Vec<&'static Metric>,
     enabled: Vec<bool>,
     resource: Resource,
-    series: All,
+    all: All,
+    chunk: Chunk,
     /// The resource that this round has left, with the series that lived there.
     left: Option<(Resource, All)>,
-    round: u64,
+    round: u16,
     /// Time of this round and of the last one that was not missed, in nanoseconds since 1970.
     now: u64,
     before: u64,
@@ -96,7 +86,6 @@ pub(crate) struct Recorder {
     /// What counters since `Process` and since `Stats` count from.
     process_start: u64,
     stats_start: u64,
-    stats_fell: bool,
     /// The most series of one metric; and how many each has.
     limit: usize,
     counts: Vec<usize>,
@@ -110,7 +99,8 @@ impl Recorder {
             counts: vec![0; enabled.len()],
             enabled,
             resource: Resource::new(),
-            series: HashMap::new(),
+            all: All::default(),
+            chunk: Chunk::default(),
             left: None,
             round: 0,
             now: 0,
@@ -118,7 +108,6 @@ impl Recorder {
             missed: false,
             process_start: 0,
             stats_start: 0,
-            stats_fell: false,
         }
     }
 
@@ -132,15 +121,15 @@ impl Recorder {
     pub(crate) fn begin(&mut self, now: u64, resource: Resource) {
         if resource != self.resource {
             let old = std::mem::replace(&mut self.resource, resource);
-            self.left = Some((old, std::mem::take(&mut self.series)));
+            self.left = Some((old, std::mem::take(&mut self.all)));
             self.counts.fill(0);
         }
-        self.round += 1;
+        self.round = self.round.wrapping_add(1);
         self.now = now;
         if self.before == 0 {
             self.before = now;
         }
-        (self.missed, self.stats_fell) = (false, false);
+        self.missed = false;
     }
 
     /// The server's process is another one than in the last round: its counters start at 0, at `start` or, where the
@@ -149,12 +138,12 @@ impl Recorder {
         let first = self.process_start == 0;
         self.process_start = if first { start } else { start.max(self.before + 1) };
         self.stats_start = self.process_start;
-        for series in self.series.values_mut().flatten() {
+        for ((_, metric), count) in &mut self.all.counts {
             if matches!(
-                self.metrics[series.metric as usize].kind,
+                self.metrics[*metric as usize].kind,
                 Kind::Counter(Since::Process | Since::Stats) | Kind::Histogram(Since::Process | Since::Stats)
             ) {
-                series.value = Number::Int(0); // nothing is less: the fall is told by the restart already
+                count.value = Number::Int(0); // nothing is less: the fall is told by the restart already
             }
         }
     }
@@ -164,58 +153,94 @@ impl Recorder {
         self.enabled[metric]
     }
 
+    /// The place of these values of attributes, in this round.
+    pub(crate) fn at(&mut self, values: &[&str]) -> Place {
+        values.iter().fold(ROOT, |place, value| self.all.names.below(place, value))
+    }
+
+    /// The place of one value more.
+    pub(crate) fn below(&mut self, place: Place, value: &str) -> Place {
+        self.all.names.below(place, value)
+    }
+
     /// Adds a point.
     pub(crate) fn record(&mut self, metric: usize, values: &[&str], value: impl Into<Number>) {
         if self.enabled[metric] {
-            self.put(metric, values, value.into(), None);
+            self.limit_or_put(metric, values, value.into(), None);
         }
     }
 
     /// Adds a histogram.
     pub(crate) fn histogram(&mut self, metric: usize, values: &[&str], histogram: Exponential) {
         if self.enabled[metric] {
-            self.put(metric, values, Number::from(histogram.count()), Some(Box::new(histogram)));
+            self.limit_or_put(metric, values, Number::from(histogram.count()), Some(Box::new(histogram)));
         }
     }
 
-    fn put(&mut self, metric: usize, values: &[&str], value: Number, histogram: Option<Box<Exponential>>) {
-        let (mut value, mut histogram) = (value, histogram);
-        let mut key: Box<[Box<str>]> = values.iter().map(|text| (*text).into()).collect();
-        let is_known = self.find(metric, &key).is_some();
-        if !is_known && self.counts[metric] >= self.limit {
-            key = values.iter().map(|_| OTHER.into()).collect();
-            if let Some(there) =
-                self.find(metric, &key).filter(|there| there.round == self.round && there.recorded)
-            {
-                value = joined(self.metrics[metric], there.value, value);
-                if let (Some(mine), Some(there)) = (&mut histogram, &there.histogram) {
-                    mine.merge(there);
+    /// Adds a point at a place, for metrics without a limit of series.
+    pub(crate) fn put(&mut self, metric: usize, place: Place, value: impl Into<Number>) {
+        if self.enabled[metric] {
+            self.add(metric as u16, place, value.into(), None);
+        }
+    }
+
+    /// Leaves a series without a point in this round, but alive.
+    pub(crate) fn keep_at(&mut self, metric: usize, place: Place) {
+        let (metric, round) = (metric as u16, self.round);
+        let known = self.all.names.known_mut(place);
+        known.iter_mut().filter(|series| series.metric == metric).for_each(|series| series.round = round);
+    }
+
+    fn limit_or_put(
+        &mut self,
+        metric: usize,
+        values: &[&str],
+        value: Number,
+        histogram: Option<Box<Exponential>>,
+    ) {
+        let number = metric as u16;
+        if self.counts[metric] >= self.limit && !self.is_known(number, values) {
+            let others = vec![OTHER; values.len()];
+            let place = self.at(&others);
+            let has_point = self.all.has_point(number, place, self.round);
+            if let Some(there) = self.chunk.find(number, place).filter(|_| has_point) {
+                there.value = there.value.map(|there| joined(self.metrics[metric], there, value));
+                if let (Some(there), Some(mine)) = (&mut there.histogram, histogram) {
+                    there.merge(&mine);
                 }
+                return;
             }
-        } else if !is_known {
-            self.counts[metric] += 1;
+            return self.add(number, place, value, histogram);
         }
-        let kind = self.metrics[metric].kind;
-        let (round, now, before) = (self.round, self.now, self.before);
-        let all = self.series.entry(key).or_default();
-        let at = all.iter().position(|series| series.metric as usize == metric).unwrap_or_else(|| {
-            let metric = metric as u32;
-            all.push(Series { metric, value, histogram: None, start: now, round, recorded: true });
-            all.len() - 1
-        });
-        let series = &mut all[at];
-        if value < series.value {
-            match kind {
-                Kind::Counter(Since::Stats) | Kind::Histogram(Since::Stats) => self.stats_fell = true,
-                Kind::Counter(_) | Kind::Histogram(_) => series.start = before,
-                _ => {}
-            }
-        }
-        (series.value, series.histogram, series.round, series.recorded) = (value, histogram, round, true);
+        let place = self.at(values);
+        self.add(number, place, value, histogram);
     }
 
-    fn find(&self, metric: usize, values: &[Box<str>]) -> Option<&Series> {
-        self.series.get(values)?.iter().find(|series| series.metric as usize == metric)
+    fn is_known(&self, metric: u16, values: &[&str]) -> bool {
+        let place = values.iter().try_fold(ROOT, |place, value| self.all.names.find(place, value));
+        place.is_some_and(|place| self.all.names.known(place).iter().any(|series| series.metric == metric))
+    }
+
+    fn add(&mut self, metric: u16, place: Place, value: Number, histogram: Option<Box<Exponential>>) {
+        let round = self.round;
+        if self.all.has_point(metric, place, round) {
+            // Told twice: what was said last holds, unless the first is on its way.
+            if let Some(point) = self.chunk.find(metric, place) {
+                (point.value, point.histogram) = (Some(value), histogram);
+            }
+            return;
+        }
+        let known = self.all.names.known_mut(place);
+        match known.iter_mut().find(|series| series.metric == metric) {
+            Some(series) => series.round = round,
+            None => {
+                make_room(known);
+                known.push(Series { metric, round });
+                self.counts[metric as usize] += 1;
+            }
+        }
+        let table = (metric, self.metrics[metric as usize]);
+        self.chunk.push(table, place, || self.all.names.path(place), Some(value), histogram);
     }
 
     /// Nothing could be asked in this round: all series stay alive, and a later reset may lie in this time too.
@@ -226,105 +251,130 @@ impl Recorder {
 
     /// The last points of a node that is watched no more: all its series end.
     pub(crate) fn end(mut self, now: u64, scope: &str) -> Option<(Bytes, usize)> {
-        self.round += 1;
+        self.round = self.round.wrapping_add(1);
         self.now = now;
         self.finish(scope)
     }
 
     /// Leaves the series for which `which` says so without a point, but alive.
-    pub(crate) fn keep(&mut self, which: impl Fn(&Metric, &[Box<str>]) -> bool) {
-        for (values, all) in &mut self.series {
-            for series in all {
-                if series.round != self.round && which(self.metrics[series.metric as usize], values) {
-                    (series.round, series.recorded) = (self.round, false);
-                }
+    pub(crate) fn keep(&mut self, which: impl Fn(&Metric, &[&str]) -> bool) {
+        let round = self.round;
+        for place in self.all.names.places() {
+            if self.all.names.known(place).iter().all(|series| series.round == round) {
+                continue;
             }
+            let path = self.all.names.path(place);
+            let keeps = |series: &Series| which(self.metrics[series.metric as usize], &path);
+            let kept: Vec<u16> =
+                self.all.names.known(place).iter().filter(|s| keeps(s)).map(|series| series.metric).collect();
+            let known = self.all.names.known_mut(place).iter_mut();
+            known.filter(|series| kept.contains(&series.metric)).for_each(|series| series.round = round);
         }
     }
 
-    /// Ends the round: its points, and a last one without a value for each series that got none; and how many.
+    /// A part of the round's points, when there are many. Not for tables with counters since `Stats`, of which each can
+    /// change what all count from.
+    pub(crate) fn cut(&mut self, scope: &str) -> Option<(Bytes, usize)> {
+        if self.chunk.points.len() < MANY {
+            return None;
+        }
+        self.settle();
+        Some(self.chunk.write(&self.metrics, &self.resource, scope, self.now))
+    }
+
+    /// Ends the round: the rest of its points, and a last one without a value for each series that got none; and how
+    /// many.
     pub(crate) fn finish(&mut self, scope: &str) -> Option<(Bytes, usize)> {
-        if self.stats_fell {
-            self.stats_start = self.before;
+        self.settle();
+        let mut left = None;
+        if let Some((resource, mut all)) = self.left.take() {
+            let mut chunk = Chunk::default();
+            all.end_unseen(None, &self.metrics, &mut chunk, |_, _| {});
+            left = (!chunk.is_empty()).then(|| chunk.write(&self.metrics, &resource, scope, self.now));
         }
-        let mut request = MetricsBuilder::new();
-        if let Some((resource, series)) = self.left.take() {
-            self.write(&mut request, &resource, &series, scope);
-        }
-        self.write(&mut request, &self.resource, &self.series, scope);
+        let counts = &mut self.counts;
+        self.all.end_unseen(Some(self.round), &self.metrics, &mut self.chunk, |metric, path| {
+            if path.iter().any(|name| *name != OTHER) || path.is_empty() {
+                let count = &mut counts[metric as usize];
+                *count = count.saturating_sub(1);
+            }
+        });
         if !self.missed {
             self.before = self.now;
         }
-        let items = request.items();
-        let round = self.round;
-        let counts = &mut self.counts;
-        self.series.retain(|values, all| {
-            let is_other = values.iter().all(|value| &**value == OTHER);
-            all.retain(|series| {
-                let lives = series.round == round;
-                if !lives && !is_other {
-                    let count = &mut counts[series.metric as usize];
-                    *count = count.saturating_sub(1);
-                }
-                lives
-            });
-            !all.is_empty()
-        });
-        (items > 0).then(|| (request.finish(), items))
+        let now = self.chunk.is_empty();
+        let now = (!now).then(|| self.chunk.write(&self.metrics, &self.resource, scope, self.now));
+        match (left, now) {
+            (Some((left, ended)), Some((now, items))) => Some(([left, now].concat().into(), ended + items)),
+            (left, now) => left.or(now),
+        }
     }
 
-    /// The points of one resource.
-    fn write(&self, request: &mut MetricsBuilder, resource: &Resource, series: &All, scope: &str) {
-        let mut of_metric = vec![Vec::<(&[Box<str>], &Series)>::new(); self.metrics.len()];
-        for (values, all) in series {
-            for series in all.iter().filter(|series| series.recorded || series.round != self.round) {
-                of_metric[series.metric as usize].push((values, series));
-            }
-        }
-        if of_metric.iter().all(Vec::is_empty) {
-            return;
-        }
-        let mut resource = request.resource(resource);
-        let mut scope = resource.scope(scope, env!("CARGO_PKG_VERSION"));
-        for (metric, mut points) in self.metrics.iter().zip(of_metric) {
-            if points.is_empty() {
+    /// Finds what the points of the chunk count from.
+    fn settle(&mut self) {
+        let mut stats_fell = false;
+        for point in &mut self.chunk.points {
+            let (Kind::Counter(since) | Kind::Histogram(since)) = self.metrics[point.metric as usize].kind
+            else {
                 continue;
-            }
-            points.sort_unstable_by_key(|(values, _)| *values);
-            let Metric { name, unit, about, kind, .. } = metric;
-            let mut open = match kind {
-                Kind::Gauge => scope.gauge(name, unit, about),
-                Kind::UpDown => scope.sum(name, unit, about, Temporality::Cumulative, false),
-                Kind::Counter(_) => scope.sum(name, unit, about, Temporality::Cumulative, true),
-                Kind::Histogram(_) | Kind::Snapshot => {
-                    let mut open = scope.exponential_histogram(name, unit, about, Temporality::Cumulative);
-                    points!(self, metric, points, open, |point, series| {
-                        if let Some(histogram) = &series.histogram {
-                            histogram.write(&mut point);
-                        }
-                    });
-                    continue;
-                }
             };
-            points!(self, metric, points, open, |point, series| match series.value {
-                Number::Int(value) => point.int(value),
-                Number::Double(value) => point.double(value),
-            });
+            let Some(value) = point.value else { continue };
+            let known = self.all.counts.entry((point.place, point.metric));
+            let count = known.or_insert(Count { value, start: self.now });
+            if value < count.value {
+                match since {
+                    Since::Stats => stats_fell = true,
+                    _ => count.start = self.before,
+                }
+            }
+            count.value = value;
+            point.start = Some(count.start);
+        }
+        if stats_fell {
+            self.stats_start = self.before;
+        }
+        for point in &mut self.chunk.points {
+            let start = match self.metrics[point.metric as usize].kind {
+                Kind::Gauge => continue,
+                Kind::Snapshot => self.now,
+                Kind::Counter(Since::Stats) | Kind::Histogram(Since::Stats) => self.stats_start,
+                Kind::UpDown | Kind::Counter(Since::Process) | Kind::Histogram(Since::Process) => {
+                    self.process_start
+                }
+                Kind::Counter(Since::Series) | Kind::Histogram(Since::Series) => point.start.unwrap_or(0),
+            };
+            point.start = (start != 0).then(|| start.min(self.now));
         }
     }
+}
 
-    /// What a point counts from, where it counts.
-    fn start(&self, kind: Kind, series: &Series) -> Option<u64> {
-        let start = match kind {
-            Kind::Gauge => return None,
-            Kind::Snapshot => self.now,
-            Kind::Counter(Since::Stats) | Kind::Histogram(Since::Stats) => self.stats_start,
-            Kind::UpDown | Kind::Counter(Since::Process) | Kind::Histogram(Since::Process) => {
-                self.process_start
+impl All {
+    fn has_point(&self, metric: u16, place: Place, round: u16) -> bool {
+        self.names.known(place).iter().any(|series| series.metric == metric && series.round == round)
+    }
+
+    /// Adds a last point for each series that `round` has not seen, and forgets it; without a round for all of them.
+    fn end_unseen(
+        &mut self,
+        round: Option<u16>,
+        metrics: &[&'static Metric],
+        chunk: &mut Chunk,
+        mut ended: impl FnMut(u16, &[&str]),
+    ) {
+        let is_seen = |series: &Series| Some(series.round) == round;
+        for place in self.names.places() {
+            let known = self.names.known(place);
+            if !known.iter().all(is_seen) {
+                let path = self.names.path(place);
+                for Series { metric, .. } in known.iter().filter(|series| !is_seen(series)) {
+                    chunk.push((*metric, metrics[*metric as usize]), place, || path.clone(), None, None);
+                    self.counts.remove(&(place, *metric));
+                    ended(*metric, &path);
+                }
+                self.names.known_mut(place).retain(is_seen);
             }
-            Kind::Counter(Since::Series) | Kind::Histogram(Since::Series) => series.start,
-        };
-        (start != 0).then(|| start.min(self.now))
+            self.names.prune(place, Vec::is_empty);
+        }
     }
 }
 

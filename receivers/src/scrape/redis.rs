@@ -17,7 +17,7 @@ use streamgauge_streams::Keys;
 use tokio::time::Instant;
 
 use super::poll::Rhythm;
-use super::recorder::Resource;
+use super::recorder::{MANY, Resource};
 
 /// How old a view of the deployment may be while nothing happens.
 const MOST_AGE: Duration = Duration::from_secs(10);
@@ -200,6 +200,11 @@ impl Joined {
             self.requests.push(bytes);
             self.items += items;
         }
+    }
+
+    /// All of them, when they are many: so that a large deployment is not sent as one.
+    pub(crate) fn finish_many(&mut self) -> Option<(Bytes, usize)> {
+        (self.items >= MANY).then(|| std::mem::take(self).finish()).flatten()
     }
 
     /// All of them; `None` when there is no point.

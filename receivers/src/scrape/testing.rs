@@ -1,7 +1,7 @@
 //! What the tests of polling receivers share: points in the clear, and one receiver running into a sink.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -15,6 +15,8 @@ use streamgauge_component::testkit::Sink;
 use streamgauge_component::{Create, Host, Kind, Outlets, Receiver, ReceiverFactory, Signal};
 use streamgauge_config::Section;
 use tokio::time::Instant;
+
+use super::recorder::MANY;
 
 /// A point, with what its metric and resource say.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,6 +110,8 @@ fn texts(attributes: &[KeyValue]) -> BTreeMap<String, String> {
 pub(crate) struct Running {
     receiver: Arc<dyn Receiver>,
     sink: Arc<Sink>,
+    /// The points of a round that goes on.
+    part: Mutex<Vec<Point>>,
     pub(crate) host: Host,
 }
 
@@ -127,7 +131,7 @@ impl Running {
         let sink = Sink::delivering();
         let outlets = Outlets::new(vec![(Signal::Metrics, sink.outlet(Signal::Metrics))]);
         receiver.start(host.clone(), outlets).await.unwrap();
-        Running { receiver, sink, host }
+        Running { receiver, sink, part: Mutex::default(), host }
     }
 
     /// The points of the next round.
@@ -152,9 +156,20 @@ impl Running {
         }
     }
 
-    /// The points of each round since the last look.
+    /// The points of each round since the last look. A batch of many may be a part of one: another of the same time follows.
     pub(crate) fn rounds(&self) -> Vec<Vec<Point>> {
-        self.sink.take().iter().map(|batch| points(&batch.parts.concat())).collect()
+        let (mut part, mut whole) = (self.part.lock().unwrap(), Vec::new());
+        for batch in self.sink.take() {
+            let points = points(&batch.parts.concat());
+            if part.first().is_some_and(|first| first.time != points[0].time) {
+                whole.push(std::mem::take(&mut *part));
+            }
+            part.extend(points);
+            if batch.items < MANY {
+                whole.push(std::mem::take(&mut *part));
+            }
+        }
+        whole
     }
 
     /// Stops it as the engine does.

@@ -100,6 +100,18 @@ impl<P: Point> Metric<'_, P> {
     }
 }
 
+impl<P> Metric<'_, P> {
+    /// The place for a point of so many bytes.
+    pub(super) fn item_of(&mut self, len: usize) -> &mut Vec<u8> {
+        let output = &mut *self.metric.output;
+        output.items += 1;
+        output.buf.reserve(len + 12);
+        wire::put_tag(&mut output.buf, 1, wire::LEN);
+        wire::put_varint(&mut output.buf, len as u64);
+        &mut output.buf
+    }
+}
+
 impl<P> Drop for Metric<'_, P> {
     fn drop(&mut self) {
         wire::close(self.metric.buf(), self.data);

@@ -17,6 +17,7 @@
 //! assert_eq!(count(Signal::Metrics, &bytes), 1);
 //! ```
 
+mod lists;
 mod log_list;
 mod logs;
 mod metrics;
@@ -28,6 +29,7 @@ use std::marker::PhantomData;
 use bytes::Bytes;
 
 use crate::wire;
+pub use lists::{AttributeLists, EncodedList};
 pub use log_list::LogList;
 pub use logs::LogRecord;
 pub use metrics::Metric;
@@ -85,6 +87,11 @@ impl<S> RequestBuilder<S> {
         attributes.put(1, &mut open.output.buf);
         wire::close(&mut open.output.buf, header);
         Resource { open, signal: PhantomData }
+    }
+
+    /// The same with room for so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        RequestBuilder { output: Output { buf: Vec::with_capacity(bytes), items: 0 }, signal: PhantomData }
     }
 
     /// The request's bytes.

@@ -3,8 +3,8 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::common::v1::any_value::Value as P;
 use opentelemetry_proto::tonic::metrics::v1::{metric::Data, number_data_point::Value as N};
 use prost::Message;
-use streamgauge_pdata::build::{AnyValue, LogsBuilder, MetricsBuilder};
-use streamgauge_pdata::view::{LogsView, MetricsView, Temporality};
+use streamgauge_pdata::build::{AnyValue, AttributeLists, LogsBuilder, MetricsBuilder};
+use streamgauge_pdata::view::{LogsView, MetricsView, Number, Temporality};
 use streamgauge_pdata::{Signal, check};
 
 #[test]
@@ -84,6 +84,50 @@ fn every_kind_of_metric_decodes_to_what_was_built() {
 
     let Some(Data::Summary(summary)) = &scope.metrics[4].data else { panic!("no summary") };
     assert_eq!(summary.data_points[0].quantile_values[1].value, 10.0);
+}
+
+#[test]
+fn points_with_lists_encoded_before_are_those_that_are_written_piece_by_piece() {
+    let long = "x".repeat(200);
+    let lists = [vec![], vec![("a", "b")], vec![("stream", "orders"), ("group", long.as_str())]];
+    let mut encoded = AttributeLists::default();
+    encoded.add([("gone", "gone")]);
+    encoded.clear();
+    let numbers: Vec<_> = lists.iter().map(|list| encoded.add(list.iter().copied())).collect();
+    let (mut at_once, mut piecewise) = (MetricsBuilder::with_capacity(10), MetricsBuilder::new());
+    for (request, is_at_once) in [(&mut at_once, true), (&mut piecewise, false)] {
+        let mut resource = request.resource([("service.name", "shop")]);
+        let mut scope = resource.scope("scope", "1.0");
+        let mut gauge = scope.gauge("g", "By", "a gauge");
+        for (list, number) in lists.iter().zip(&numbers) {
+            for value in [Some(Number::Int(-7)), Some(Number::Double(0.5)), None] {
+                for start in [None, Some(3)] {
+                    if is_at_once {
+                        gauge.write(9, start, encoded.get(*number), value);
+                        continue;
+                    }
+                    let mut point = gauge.point(9);
+                    start.map(|start| point.start(start).flags(0));
+                    point.attributes(list);
+                    match value {
+                        Some(Number::Int(value)) => drop(point.int(value)),
+                        Some(Number::Double(value)) => drop(point.double(value)),
+                        None => drop(point.no_recorded_value()),
+                    }
+                }
+            }
+        }
+        drop(gauge);
+        let mut histogram = scope.exponential_histogram("h", "s", "", Temporality::Cumulative);
+        let mut point = histogram.point(9);
+        match is_at_once {
+            true => point.attributes(encoded.get(numbers[2])).count(1),
+            false => point.attributes(&lists[2]).count(1),
+        };
+    }
+    assert_eq!(at_once.items(), 19);
+    let decode = |request: MetricsBuilder| ExportMetricsServiceRequest::decode(request.finish()).unwrap();
+    assert_eq!(decode(at_once), decode(piecewise));
 }
 
 #[test]

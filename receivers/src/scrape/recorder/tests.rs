@@ -114,7 +114,7 @@ fn a_series_that_got_no_point_ends_once_unless_it_is_kept() {
         r.record(GAUGE, &["a"], Number::Int(1));
         r.record(GAUGE, &["b"], Number::Double(0.5));
     });
-    let second = round(&mut recorder, 200, |r| r.keep(|_, values| &*values[0] == "b"));
+    let second = round(&mut recorder, 200, |r| r.keep(|_, values| values[0] == "b"));
     assert_eq!(second, ["gauge{a}=- since 0"]);
     let third = round(&mut recorder, 300, |_| {});
     assert_eq!(third, ["gauge{b}=- since 0"]);
@@ -192,13 +192,46 @@ fn series_beyond_the_limit_are_one_and_those_that_were_first_stay() {
         }
     };
     let first = round(&mut recorder, 100, fill);
-    let gauges = ["gauge{a}=1 since 0", "gauge{d}=8 since 0", "gauge{other}=4 since 0"];
+    let gauges = ["gauge{d}=8 since 0", "gauge{a}=1 since 0", "gauge{other}=4 since 0"];
     assert_eq!(first[..3], gauges, "of what cannot be added up, the greatest");
-    assert_eq!(first[3..], ["own{a}=1 since 100", "own{d}=8 since 100", "own{other}=6 since 100"]);
+    assert_eq!(first[3..], ["own{d}=8 since 100", "own{a}=1 since 100", "own{other}=6 since 100"]);
+    let more = round(&mut recorder, 150, fill);
+    assert_eq!(more[3..], first[3..], "a part of the rest is no fall of all of it");
     let without = |r: &mut Recorder| r.record(OWN, &["c"], Number::Int(9));
     let second = round(&mut recorder, 200, without);
     assert!(second.contains(&"own{other}=9 since 100".to_owned()), "{second:?}");
     assert!(second.contains(&"own{a}=- since 0".to_owned()), "{second:?}");
     let third = round(&mut recorder, 300, |r| r.record(OWN, &["e"], Number::Int(1)));
     assert!(third.contains(&"own{e}=1 since 300".to_owned()), "there is room again: {third:?}");
+}
+
+#[test]
+fn a_round_that_is_cut_ends_no_series_that_it_has_told_and_tells_none_twice() {
+    let mut recorder = recorder();
+    let names: Vec<_> = (0..MANY + 10).map(|n| n.to_string()).collect();
+    for now in [100, 200] {
+        recorder.begin(now, Resource::new());
+        let mut parts = Vec::new();
+        for name in &names {
+            let place = recorder.at(&[name]);
+            recorder.put(GAUGE, place, Number::Int(1));
+            recorder.put(OWN, place, Number::Int(now as i64));
+            parts.extend(recorder.cut("test"));
+        }
+        recorder.record(GAUGE, &[&names[0]], Number::Int(2));
+        parts.extend(recorder.finish("test"));
+        let items: Vec<_> = parts.iter().map(|(_, items)| *items).collect();
+        assert_eq!(items, [MANY, MANY, 20]);
+        let all: Vec<_> = parts.iter().flat_map(|(bytes, _)| points(bytes)).collect();
+        assert!(all.iter().all(|point| point.value.is_some()), "{now}");
+        assert!(all.iter().filter(|point| point.name == "own").all(|point| point.start == 100));
+    }
+    recorder.begin(300, Resource::new());
+    let place = recorder.at(&["7"]);
+    recorder.keep_at(GAUGE, place);
+    let (bytes, items) = recorder.finish("test").unwrap();
+    assert_eq!(items, 2 * names.len() - 1);
+    assert!(
+        points(&bytes).iter().all(|p| p.value.is_none() && (p.name != "gauge" || p.attribute("k") != "7"))
+    );
 }
