@@ -193,6 +193,29 @@ fn the_printed_rule_grants_exactly_the_right_that_is_missing_on_every_server() {
 }
 
 #[test]
+fn what_a_logs_pipeline_reads_is_in_the_rule_and_only_there() {
+    for server in Server::matrix() {
+        let redis = server.start();
+        let metrics = watching(&redis.addr(), USER);
+        let logs =
+            metrics.replace("pipelines: {", "pipelines: {logs: {receivers: [redis], exporters: [nop]}, ");
+        let metrics_alone = Visit::json(&watching(&redis.addr(), ""), &[]);
+        let rule = metrics_alone.one("note", "rights").1.replace(">PASSWORD", ">hunter2");
+        apply(&redis, &rule.replace("SETUSER streamgauge", "SETUSER monitor"));
+        assert!(Visit::json(&metrics, &[]).all("note", "rights").is_empty(), "{}", server.name);
+        let found = Visit::json(&logs, &[]);
+        found.fails(&[]);
+        let (what, rule) = found.one("note", "rights");
+        let command_log = if server.is_valkey() { "+commandlog|get " } else { "" };
+        let wanted = format!("ACL SETUSER monitor +slowlog|get {command_log}+latency|latest +acl|log");
+        assert_eq!(rule, wanted, "{}", server.name);
+        assert!(what.contains("without slow commands in the logs"), "{what}");
+        apply(&redis, rule);
+        assert!(Visit::json(&logs, &[]).all("note", "rights").is_empty(), "{}", server.name);
+    }
+}
+
+#[test]
 fn the_whole_rule_that_is_printed_suffices_for_the_collector() {
     for server in Server::matrix() {
         let redis = server.start();

@@ -10,6 +10,7 @@
 //!
 //! This crate knows nothing of metrics or pipelines.
 
+mod acl;
 mod capped;
 mod client;
 mod command;
@@ -26,6 +27,7 @@ mod slowlog;
 mod stream;
 mod topology;
 
+pub use acl::{Denial, denials};
 pub use capped::Socket;
 pub use client::ClientLine;
 pub use command::{CommandLog, LOG_PAGE, Named, Priority, ReadCommand, SAFE_SETTINGS, Setting};

@@ -18,5 +18,11 @@ pub(super) fn wanted(sections: &[LogsConfig], version: &Version) -> Vec<Right> {
         let command = ReadCommand::commandlog_get(1, CommandLog::LargeRequest);
         all.push(right("commandlog|get", command, "large requests and replies in the logs"));
     }
+    if any(|logs| logs.latency) {
+        all.push(right("latency|latest", ReadCommand::latency_latest(), "latency spikes in the logs"));
+    }
+    if any(|logs| logs.acl) {
+        all.push(right("acl|log", ReadCommand::acl_log(1), "what users were refused in the logs"));
+    }
     all
 }

@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use streamgauge_redis::{LoggedCommand, View};
 
+use super::acl::Seen;
+use super::failover::Primaries;
+use super::latency::Spikes;
+
 /// The most servers that are remembered after they have left the deployment.
 const GONE: usize = 1_000;
 
@@ -14,6 +18,7 @@ const GONE: usize = 1_000;
 pub(super) struct Book {
     /// By address.
     pub(super) nodes: BTreeMap<String, NodeBook>,
+    pub(super) primaries: Primaries,
 }
 
 /// Of one server.
@@ -24,6 +29,12 @@ pub(super) struct NodeBook {
     pub(super) run_id: String,
     /// Its logs, by name.
     pub(super) logs: BTreeMap<String, Cursor>,
+    /// `None` until somebody has looked.
+    pub(super) latency: Option<Spikes>,
+    pub(super) denials: Option<Vec<Seen>>,
+    pub(super) role: Option<String>,
+    /// Settings that hold no secret.
+    pub(super) settings: BTreeMap<String, String>,
 }
 
 /// How far a log has been told.
@@ -129,8 +140,11 @@ mod tests {
     #[test]
     fn a_book_reads_back_as_it_was_written() {
         let logs = BTreeMap::from([("slow".to_owned(), Cursor { next: Some(7) })]);
-        let node = NodeBook { run_id: "r".to_owned(), logs };
-        let book = Book { nodes: BTreeMap::from([("h:1".to_owned(), node)]) };
+        let settings = BTreeMap::from([("hz".to_owned(), "10".to_owned())]);
+        let latency = Some(BTreeMap::from([("fork".to_owned(), (5, 7))]));
+        let node = NodeBook { run_id: "r".to_owned(), logs, settings, latency, ..NodeBook::default() };
+        let primaries = BTreeMap::from([(String::new(), "h:1".to_owned())]);
+        let book = Book { nodes: BTreeMap::from([("h:1".to_owned(), node)]), primaries };
         let text = serde_json::to_vec(&book).unwrap();
         assert_eq!(serde_json::from_slice::<Book>(&text).unwrap(), book);
     }

@@ -2,14 +2,13 @@
 
 use streamgauge_component::{Host, InstrumentKind};
 use streamgauge_redis::{CommandLog, LOG_PAGE, LoggedCommand, ReadCommand, logged_commands};
-use tokio::time::Instant;
 
 use super::book::{Cursor, Fresh};
 use super::config::LogsConfig;
 use super::mask::{Masked, hash};
+use super::node::Visit;
 use super::record::{Record, Severity};
 use crate::redis::detail::ask;
-use crate::scrape::redis::Server;
 
 /// Entries that may come between looking for the newest one and reading.
 const SLACK: u64 = 16;
@@ -49,22 +48,16 @@ impl Log {
     }
 }
 
-/// Whom to ask, until when.
-pub(super) struct Asked<'a> {
-    pub(super) server: &'a Server,
-    pub(super) deadline: Instant,
-}
-
 /// What is new in a log; `None` when the server does not say. Without a cursor all of it is, or with `from_now` nothing
 /// that is there yet.
 pub(super) async fn unread(
-    asked: &Asked<'_>,
+    visit: &Visit<'_>,
     log: Log,
     cursor: Option<Cursor>,
     from_now: bool,
 ) -> Option<Fresh> {
     let page = async |n| {
-        let answer = ask(asked.server, log.get(n), asked.deadline).await?;
+        let answer = ask(visit.server, log.get(n), visit.deadline).await?;
         Some(logged_commands(&answer))
     };
     let newest = page(1).await?;
@@ -94,10 +87,6 @@ pub(super) fn record(log: Log, entry: &LoggedCommand, run_id: &str, config: &Log
         Log::Large(CommandLog::LargeRequest) => format!("was a request of {} bytes", entry.amount),
         Log::Large(CommandLog::LargeReply) => format!("had a reply of {} bytes", entry.amount),
     };
-    let (address, port) = match entry.client.rsplit_once(':') {
-        Some((address, port)) => (address, port.parse().ok().filter(|port| *port > 0)),
-        None => (entry.client.as_str(), None),
-    };
     let record = Record::new(log.event(), Severity::Warn, format!("{} {amount}", masked.text))
         .at(entry.time)
         .text("db.system.name", "redis")
@@ -109,12 +98,8 @@ pub(super) fn record(log: Log, entry: &LoggedCommand, run_id: &str, config: &Log
         .text("redis.log.name", log.name())
         .int("redis.log.entry.id", entry.id)
         .text("redis.run_id", run_id)
-        .text("client.address", address)
+        .client(&entry.client)
         .text("redis.client.name", entry.client_name.as_str());
-    let record = match port {
-        Some(port) => record.int("client.port", port),
-        None => record,
-    };
     match log {
         Log::Slow => record.double("redis.command.duration", entry.amount as f64 / 1e6),
         Log::Large(_) => record.int("redis.command.size", entry.amount),

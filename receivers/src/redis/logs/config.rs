@@ -18,6 +18,12 @@ pub struct LogsConfig {
     pub slowlog: bool,
     /// The entries of Valkey's logs of large requests and large replies, each once.
     pub commandlog: bool,
+    /// Spikes that the servers' latency monitor has seen, each once. It sees none until `latency-monitor-threshold` is set.
+    pub latency: bool,
+    /// What users were refused, by kind.
+    pub acl: bool,
+    /// Failovers, restarts, other roles, and settings without secrets that have become others.
+    pub changes: bool,
 }
 
 impl Default for LogsConfig {
@@ -28,6 +34,9 @@ impl Default for LogsConfig {
             values: Values::default(),
             slowlog: true,
             commandlog: true,
+            latency: true,
+            acl: true,
+            changes: true,
         }
     }
 }

@@ -4,15 +4,20 @@
 //! - [`config`]: the section `logs`.
 //! - `round`: one round over all servers; `node`: one server's part of it.
 //! - `commands`: the slow log and Valkey's other logs of commands; `mask`, `keys`: a command without what it holds.
+//! - `latency`, `acl`: what else they write down; `changes`, `failover`: what became another.
 //! - `book`: what has been told so far; `outbox`: what is not delivered yet.
 //! - `record`: from there to bytes.
 //!
 //! An entry is told once: the book moves on when it is delivered, and goes over a restart where there is a storage.
 
+mod acl;
 mod book;
+mod changes;
 mod commands;
 pub mod config;
+mod failover;
 mod keys;
+mod latency;
 mod mask;
 mod node;
 mod outbox;

@@ -7,13 +7,19 @@ use streamgauge_component::Host;
 use streamgauge_redis::{Identity, Info, ReadCommand, Role, text};
 use tokio::time::Instant;
 
+use super::acl;
 use super::book::{Cursor, NodeBook};
-use super::commands::{Asked, Log, lost, record, unread};
+use super::changes::{self, Settings};
+use super::commands::{self, Log};
 use super::config::LogsConfig;
+use super::latency;
 use super::record::{Record, request};
 use crate::redis::config::RedisConfig;
 use crate::redis::node::role;
 use crate::scrape::redis::{Patience, Server};
+
+/// The longest that INFO is believed when it says that nobody was refused anything, nanoseconds: not every server counts all.
+const UNREAD: u64 = 60_000_000_000;
 
 /// What lasts from round to round and is forgotten at a restart.
 pub(super) struct NodeLogs {
@@ -22,16 +28,31 @@ pub(super) struct NodeLogs {
     patience: Patience,
     identity: Option<Identity>,
     role: Option<Role>,
+    settings: Settings,
     /// How many slow commands there were, where INFO says so: nothing is asked while that stays.
-    slow_commands: Option<(String, i64)>,
+    slow_commands: Option<i64>,
+    /// How much was refused, and when that was read.
+    refused: Option<(i64, u64)>,
+}
+
+/// A server that has answered.
+pub(super) struct Visit<'a> {
+    pub(super) server: &'a Server,
+    pub(super) deadline: Instant,
+    pub(super) info: &'a Info<'a>,
+    pub(super) run_id: &'a str,
+    /// Nanoseconds since 1970.
+    pub(super) now: u64,
 }
 
 /// What a round found.
 #[derive(Default)]
 pub(super) struct Told {
-    pub(super) request: Option<(Bytes, usize)>,
+    pub(super) records: Vec<Record>,
     /// The book after it; `None` when nothing has changed.
     pub(super) book: Option<NodeBook>,
+    /// What the server does, by its own word.
+    pub(super) role: Option<Role>,
     pub(super) problem: Option<String>,
     pub(super) is_suspect: bool,
 }
@@ -44,7 +65,9 @@ impl NodeLogs {
             patience: Patience::default(),
             identity: None,
             role: None,
+            settings: Settings::default(),
             slow_commands: None,
+            refused: None,
         }
     }
 
@@ -74,54 +97,97 @@ impl NodeLogs {
         let is_suspect = role.is_some() && role != self.server.node.role;
         self.role = role.or(self.role);
         self.identity = Some(Identity::of(&info));
+        let now = host.clock().now().unix_nanos;
+        let run_id = info.text("run_id").unwrap_or("");
         let before = book.unwrap_or_default();
         let mut book = before.clone();
-        let run_id = info.text("run_id").unwrap_or("");
-        if book.run_id != run_id {
-            self.slow_commands = None;
-            // What is known of another process says that this one is new: all its entries are.
-            let known = !book.run_id.is_empty();
-            book.run_id = run_id.to_owned();
-            book.logs.values_mut().filter(|_| known).for_each(|cursor| *cursor = Cursor::BEGINNING);
-        }
         let mut records = Vec::new();
-        if role != Some(Role::Sentinel) {
-            let asked = Asked { server: &self.server, deadline };
-            let slow = self.slow_commands(&info);
-            let is_quiet = slow.is_some() && slow == self.slow_commands;
-            for log in Log::ALL.into_iter().filter(|log| wanted(*log, &self.config.logs, &info)) {
-                if log == Log::Slow && is_quiet {
-                    continue;
-                }
-                let from_now = self.config.logs.storage.is_none();
-                let cursor = book.logs.get(log.name()).copied();
-                let Some(fresh) = unread(&asked, log, cursor, from_now).await else { continue };
-                records.extend(lost(log, fresh.lost, run_id, host));
-                records
-                    .extend(fresh.entries.iter().map(|entry| record(log, entry, run_id, &self.config.logs)));
-                book.logs.insert(log.name().to_owned(), fresh.cursor);
-                if log == Log::Slow {
-                    self.slow_commands = slow.clone();
-                }
+        if book.run_id != run_id {
+            if self.config.logs.changes {
+                records.extend(changes::restart(&book, run_id, &info, now));
             }
+            self.begin_anew(&mut book, run_id);
         }
-        Told {
-            request: self.request(&records, host),
-            book: (book != before).then_some(book),
-            problem: None,
-            is_suspect,
+        if self.config.logs.changes {
+            records.extend(changes::role(&mut book, role, run_id));
+        }
+        if role != Some(Role::Sentinel) {
+            let server = Server { node: self.server.node.clone(), db: self.server.db };
+            let visit = Visit { server: &server, deadline, info: &info, run_id, now };
+            self.data_node(&visit, &mut book, &mut records, host).await;
+        }
+        Told { records, book: (book != before).then_some(book), role, problem: None, is_suspect }
+    }
+
+    /// Of another process all that it has written down is new. Where none was known, nothing says so.
+    fn begin_anew(&mut self, book: &mut NodeBook, run_id: &str) {
+        (self.slow_commands, self.refused) = (None, None);
+        self.settings.forget();
+        if !book.run_id.is_empty() {
+            book.logs.values_mut().for_each(|cursor| *cursor = Cursor::BEGINNING);
+            book.latency.iter_mut().for_each(|spikes| spikes.clear());
+            book.denials.iter_mut().for_each(|seen| seen.clear());
+        }
+        book.run_id = run_id.to_owned();
+    }
+
+    /// A server that holds data, and not a sentinel.
+    async fn data_node(
+        &mut self,
+        visit: &Visit<'_>,
+        book: &mut NodeBook,
+        records: &mut Vec<Record>,
+        host: &Host,
+    ) {
+        let config = &self.config.logs;
+        let from_now = config.storage.is_none();
+        for log in Log::ALL.into_iter().filter(|log| wanted(*log, config, visit.info)) {
+            // Redis 8.8 counts them.
+            let slow = visit.info.int("slowlog_commands_count").filter(|_| log == Log::Slow);
+            if slow.is_some() && slow == self.slow_commands {
+                continue;
+            }
+            let cursor = book.logs.get(log.name()).copied();
+            let Some(fresh) = commands::unread(visit, log, cursor, from_now).await else { continue };
+            records.extend(commands::lost(log, fresh.lost, visit.run_id, host));
+            records
+                .extend(fresh.entries.iter().map(|entry| commands::record(log, entry, visit.run_id, config)));
+            book.logs.insert(log.name().to_owned(), fresh.cursor);
+            self.slow_commands = slow.or(self.slow_commands);
+        }
+        if config.latency
+            && let Some(latest) = latency::latest(visit).await
+        {
+            let spikes = latency::fresh(&mut book.latency, latest, from_now);
+            records.extend(spikes.iter().map(|spike| latency::record(spike, visit.run_id)));
+        }
+        let refused = acl::refused(visit.info);
+        let is_moved = |(before, read)| before != refused || visit.now.saturating_sub(read) >= UNREAD;
+        if config.acl
+            && self.refused.is_none_or(is_moved)
+            && let Some(log) = acl::log(visit).await
+        {
+            self.refused = Some((refused, visit.now));
+            let now = visit.now / 1_000_000;
+            let fresh = acl::fresh(&mut book.denials, log, now, from_now);
+            let record = |(denial, times): &_| acl::record(denial, *times, visit.run_id, now, config);
+            records.extend(fresh.iter().map(record));
+        }
+        if config.changes {
+            records.extend(self.settings.round(visit, book).await);
         }
     }
 
-    /// Redis 8.8 counts slow commands; the run id tells that a restart has not counted as far again.
-    fn slow_commands(&self, info: &Info<'_>) -> Option<(String, i64)> {
-        Some((info.text("run_id")?.to_owned(), info.int("slowlog_commands_count")?))
-    }
-
-    fn request(&self, records: &[Record], host: &Host) -> Option<(Bytes, usize)> {
+    /// These records as a request, with this server's resource.
+    pub(super) fn request(&self, records: &[Record], host: &Host) -> Option<(Bytes, usize)> {
         let attributes = &self.config.resource_attributes;
         let resource = attributes.of(&self.server.node, self.identity.as_ref(), self.role);
         request(&resource, records, host.clock().now().unix_nanos)
+    }
+
+    /// The process that answered last.
+    pub(super) fn run_id(&self) -> &str {
+        self.identity.as_ref().map_or("", |identity| &identity.run_id)
     }
 }
 

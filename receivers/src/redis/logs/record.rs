@@ -10,6 +10,7 @@ const SCOPE: &str = "streamgauge/receiver/redis";
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Severity {
+    Info,
     Warn,
     Error,
 }
@@ -18,6 +19,7 @@ impl Severity {
     /// OpenTelemetry's number and text.
     fn pair(self) -> (u8, &'static str) {
         match self {
+            Severity::Info => (9, "INFO"),
             Severity::Warn => (13, "WARN"),
             Severity::Error => (17, "ERROR"),
         }
@@ -41,9 +43,25 @@ impl Record {
     }
 
     /// When it happened, in seconds since 1970.
-    pub(super) fn at(mut self, seconds: u64) -> Record {
-        self.time = Some(seconds.saturating_mul(1_000_000_000));
+    pub(super) fn at(self, seconds: u64) -> Record {
+        self.at_millis(seconds.saturating_mul(1_000))
+    }
+
+    /// When it happened, in milliseconds since 1970.
+    pub(super) fn at_millis(mut self, millis: u64) -> Record {
+        self.time = Some(millis.saturating_mul(1_000_000));
         self
+    }
+
+    /// Who did it: `host:port`, or a path.
+    pub(super) fn client(self, address: &str) -> Record {
+        let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
+        let record = self.text("client.address", host);
+        // Port 0 is how a unix socket is told.
+        match port.parse::<u64>() {
+            Ok(port) if port > 0 => record.int("client.port", port),
+            _ => record,
+        }
     }
 
     /// Adds an attribute, unless it is empty.

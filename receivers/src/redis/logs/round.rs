@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use streamgauge_redis::{Address, View};
 
 use super::book::Book;
+use super::failover::failovers;
 use super::node::NodeLogs;
 use crate::redis::config::RedisConfig;
 use crate::scrape::redis::{Fleet, Joined};
@@ -49,17 +50,30 @@ impl Rounds {
             let told = node.round(book.nodes.get(&address).cloned(), deadline, host).await;
             (address, told)
         });
-        let mut joined = Joined::default();
         let mut problems: Vec<_> = problem.into_iter().collect();
+        let (mut records, mut roles) = (BTreeMap::new(), BTreeMap::new());
         for (address, told) in join_all(rounds).await {
-            joined.add(told.request);
             if let Some(book) = told.book {
-                after.nodes.insert(address, book);
+                after.nodes.insert(address.clone(), book);
             }
+            roles.extend(told.role.map(|role| (address.clone(), role)));
+            records.insert(address, told.records);
             if told.is_suspect {
                 self.fleet.suspect();
             }
             problems.extend(told.problem.filter(|problem| !problems.contains(problem)));
+        }
+        if self.config.logs.changes {
+            for failover in failovers(&mut after.primaries, &view, &roles) {
+                let node = self.nodes.iter().find(|(address, _)| address.to_string() == failover.to);
+                let run_id = node.map_or("", |(_, node)| node.run_id());
+                records.entry(failover.to.clone()).or_default().insert(0, failover.record(run_id));
+            }
+        }
+        let mut joined = Joined::default();
+        for (address, node) in &self.nodes {
+            let records = records.remove(&address.to_string()).unwrap_or_default();
+            joined.add(node.request(&records, self.fleet.host()));
         }
         RoundTold { request: joined.finish(), book: after, problems }
     }

@@ -18,6 +18,7 @@ use streamgauge_harness::{Redis, poll_until_async};
 use crate::redis::FACTORY;
 
 mod commands;
+mod events;
 
 const SOON: Duration = Duration::from_secs(20);
 const FAST: &str = "collection_interval: 30ms\ninitial_delay: 0s\nmax_server_time: unlimited\n";

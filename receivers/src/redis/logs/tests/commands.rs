@@ -80,9 +80,11 @@ async fn without_a_storage_only_what_comes_from_now_on_is_told_and_a_new_process
     redis.restart();
     let second = redis.info("run_id").unwrap();
     let is_second = |record: &Record| record.get("redis.run_id") == second;
-    poll_until_async("the new process", SOON, async || telling.records().iter().any(is_second).then_some(()))
-        .await;
-    let told = telling.records();
+    poll_until_async("the new process", SOON, async || {
+        telling.named("redis.slowlog.entry").iter().any(is_second).then_some(())
+    })
+    .await;
+    let told = telling.named("redis.slowlog.entry");
     assert!(told.iter().all(|record| !record.body.contains("user:")), "what was there before");
     let of_second: Vec<_> = ids(&told).into_iter().filter(|(run_id, _)| *run_id != first).collect();
     let wanted: Vec<_> = (0..of_second.len() as u64).map(|id| (second.clone(), id)).collect();
