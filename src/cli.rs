@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{components, demo, doctor, health, import, print_config, queue, run, validate};
+use crate::{components, demo, dlq, doctor, health, import, print_config, queue, run, streams, validate};
 
 /// Exit codes, the same for every command.
 pub(crate) mod exit {
@@ -47,6 +47,10 @@ enum Command {
     Health(health::HealthArgs),
     /// Look at the queues on the disk, send them again, empty them.
     Queue(queue::QueueArgs),
+    /// Look at the streams of a Redis, and work on them.
+    Streams(streams::StreamsArgs),
+    /// Look at dead letter streams, put letters back, empty them.
+    Dlq(dlq::DlqArgs),
     /// Show the main job on a private Redis, or the one of REDIS_URL, with a workload.
     Demo(demo::DemoArgs),
 }
@@ -78,6 +82,8 @@ pub fn main() -> ExitCode {
         Some(Command::Import(args)) => import::import(&args),
         Some(Command::Health(args)) => health::health(&args),
         Some(Command::Queue(args)) => queue::queue(&args),
+        Some(Command::Streams(args)) => streams::streams(&args),
+        Some(Command::Dlq(args)) => dlq::dlq(&args),
         Some(Command::Demo(args)) => demo::demo(&args),
     };
     match done {

@@ -40,13 +40,14 @@ pub(super) fn examinations(config: &Config, limits: Limits) -> Result<Vec<Examin
     Ok(all)
 }
 
-/// The exporters of the pipelines, and those that their dead letters go to.
+/// The exporters of the pipelines, and those that get what they do not deliver.
 pub(super) fn in_use(config: &Config) -> impl Iterator<Item = &Component> {
     let is_fed = |exporter: &Component| {
         config.service.pipelines.iter().any(|pipeline| pipeline.exporters.contains(&exporter.id))
     };
     let fed = config.exporters.iter().filter(|exporter| is_fed(exporter));
-    let letters: Vec<_> = fed.filter_map(|exporter| text(exporter, &["dead_letter", "exporter"])).collect();
+    let behind = |exporter| ["dead_letter", "fallback"].map(|key| text(exporter, &[key, "exporter"]));
+    let letters: Vec<_> = fed.flat_map(behind).flatten().collect();
     config
         .exporters
         .iter()

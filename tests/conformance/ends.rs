@@ -11,7 +11,7 @@ use streamgauge_component::{
     AnyConfig, Consumer as _, Create, Exporter, ExporterParts, Host, Kind, Outcome, Reason, Signal,
 };
 use streamgauge_config::Kind as Section;
-use streamgauge_delivery::Delivery;
+use streamgauge_delivery::{Delivery, Elsewhere};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
@@ -123,7 +123,7 @@ async fn every_exporter_without_its_peer_settles_every_ack_by_the_deadline_of_a_
                 Arc::new(move |message| heard.lock().unwrap().push(message.to_owned())),
                 host,
                 node.clone(),
-                None,
+                Elsewhere::default(),
             );
             let source = Source::new();
             let mut items = 0;

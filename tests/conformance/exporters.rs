@@ -14,7 +14,7 @@ use streamgauge_component::{
     ExporterParts, Host, Kind, Outcome, Reason, Request, Signal,
 };
 use streamgauge_config::Kind as Section;
-use streamgauge_delivery::Delivery;
+use streamgauge_delivery::{Delivery, Elsewhere};
 use streamgauge_harness::{Fault, OtlpSink, Redis, Reply, Wire, poll_until_async};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -54,7 +54,7 @@ fn is_right(peer: Peer, outcome: &Outcome, dropped: bool) -> bool {
 enum Server {
     Grpc { _sink: OtlpSink, wire: Wire },
     Http(SocketAddr),
-    Redis { redis: Redis, wire: Wire },
+    Redis { _redis: Box<Redis>, wire: Wire },
 }
 
 impl Server {
@@ -85,7 +85,7 @@ impl Server {
                     Peer::Resets => wire.set(Some(Fault::Reset)),
                     Peer::Silent => redis.freeze(),
                 }
-                Some(Server::Redis { redis, wire })
+                Some(Server::Redis { _redis: Box::new(redis), wire })
             }
             _ => Some(Server::Http(http(peer))),
         }
@@ -188,7 +188,7 @@ impl Subject {
             Arc::new(|_| {}),
             host,
             node.clone(),
-            None,
+            Elsewhere::default(),
         );
         queue.open();
         let name = format!("{name}, {signal}");

@@ -10,9 +10,11 @@ use crate::optional::Optional;
 
 mod breaker;
 mod dead_letter;
+mod fallback;
 
 pub use breaker::BreakerSettings;
 pub use dead_letter::DeadLetterSettings;
+pub use fallback::{Fallback, FallbackSettings};
 
 /// `retry_on_failure`: what happens when the peer does not take a request now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -261,6 +263,8 @@ pub struct DeliverySettings {
     pub breaker: BreakerSettings,
     /// Where data ends that did not get to its peer.
     pub dead_letter: Optional<DeadLetterSettings>,
+    /// Who takes what this exporter does not.
+    pub fallback: Option<Fallback>,
 }
 
 impl Default for DeliverySettings {
@@ -271,6 +275,7 @@ impl Default for DeliverySettings {
             queue: QueueSettings::default(),
             breaker: BreakerSettings::default(),
             dead_letter: Optional(None),
+            fallback: None,
         }
     }
 }
@@ -284,6 +289,7 @@ impl DeliverySettings {
             queue: QueueSettings::disabled(),
             breaker: BreakerSettings { enabled: false, ..BreakerSettings::default() },
             dead_letter: Optional(None),
+            fallback: None,
         }
     }
 }

@@ -47,8 +47,8 @@ pub use clock::{Clock, Now};
 pub use control::{Control, Reloaded};
 pub use counters::{ByReason, Edge, Instrument, InstrumentKind, ItemCounter, Node, Registry, edge_name};
 pub use delivery::{
-    BatchSettings, BreakerSettings, DeadLetterSettings, DeliverySettings, Partition, QueueSettings,
-    RetrySettings, Sizer, WhenFull,
+    BatchSettings, BreakerSettings, DeadLetterSettings, DeliverySettings, Fallback, FallbackSettings,
+    Partition, QueueSettings, RetrySettings, Sizer, WhenFull,
 };
 pub use earlier::{Earlier, KnownQueue};
 pub use error::ComponentError;

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use streamgauge_component::{
-    Batch, BoxFuture, Consumer, DeliverySettings, Exporter, Host, Node, Outcome, Reason, Signal,
+    Batch, BoxFuture, Consumer, DeliverySettings, Exporter, Host, Node, Outcome, Outlet, Reason, Signal,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -13,12 +13,22 @@ use crate::breaker::Breaker;
 use crate::dead_letter::DeadLetter;
 use crate::disk_queue::DiskQueue;
 use crate::dispatcher::Dispatcher;
+use crate::fallback::Fallback;
 use crate::follower::Follower;
 use crate::load::{Account, Load};
 use crate::memory::MemoryQueue;
 use crate::queue::Queue;
 use crate::sender::{Log, Sender};
 use crate::stop::Stop;
+
+/// Where data goes that does not go to the exporter's peer.
+#[derive(Default)]
+pub struct Elsewhere {
+    /// What did not get there for good.
+    pub dead_letter: Option<Arc<dyn DeadLetter>>,
+    /// The other's share, and what fails here: the edge to that exporter.
+    pub fallback: Option<Outlet>,
+}
 
 /// What stands before one exporter for one signal. It takes batches until it is drained.
 pub struct Delivery {
@@ -39,7 +49,7 @@ impl Delivery {
     /// meanwhile, and what it holds waits for the next instance; without a queue senders hear `Retry(component_down)`.
     /// `on_panic` hears of a panic in an attempt before the next attempt is made: whoever supervises the instance can
     /// take it down there. `node` is the exporter's ledger for this signal.
-    /// `dead_letter` is the place that the settings name.
+    /// `elsewhere` are the places that the settings name.
     pub fn start(
         signal: Signal,
         settings: DeliverySettings,
@@ -47,9 +57,10 @@ impl Delivery {
         on_panic: Arc<dyn Fn(&str) + Send + Sync>,
         host: Host,
         node: Arc<Node>,
-        dead_letter: Option<Arc<dyn DeadLetter>>,
+        elsewhere: Elsewhere,
     ) -> Arc<Delivery> {
-        let DeliverySettings { timeout, retry, queue, breaker, dead_letter: _ } = settings;
+        let DeliverySettings { timeout, retry, queue, breaker, dead_letter: _, fallback } = settings;
+        let fallback = fallback.zip(elsewhere.fallback).map(|(told, outlet)| Fallback::new(&told, outlet));
         let stop = Arc::new(Stop::new(queue.enabled && queue.storage.is_some()));
         let (alive, under_way) = mpsc::channel(1);
         let log = Log::new(signal, &host);
@@ -72,7 +83,8 @@ impl Delivery {
             timeout,
             retry,
             breaker,
-            dead_letter,
+            dead_letter: elsewhere.dead_letter,
+            fallback,
             waits_for_instance,
             exporter,
             on_panic,
@@ -95,9 +107,9 @@ impl Delivery {
         })
     }
 
-    /// Whether what does not get to its peer goes somewhere else.
-    pub fn has_dead_letter(&self) -> bool {
-        self.sender.dead_letter.is_some()
+    /// Whether what does not get to its peer may go somewhere else.
+    pub fn leads_on(&self) -> bool {
+        self.sender.dead_letter.is_some() || self.sender.fallback.is_some()
     }
 
     /// Whatever the queue stands on is running: a queue on disk opens its log now, and sends what an earlier run left.

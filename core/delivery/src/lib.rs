@@ -13,6 +13,7 @@ mod dead_letter;
 mod delivery;
 mod disk_queue;
 mod dispatcher;
+mod fallback;
 mod follower;
 mod lanes;
 mod load;
@@ -24,4 +25,4 @@ mod source;
 mod stop;
 
 pub use dead_letter::{Burial, DeadLetter, DeadLetterEdge, DeadLetterFile, Letter};
-pub use delivery::Delivery;
+pub use delivery::{Delivery, Elsewhere};

@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use streamgauge_component::{Accepted, Batch, Left, Node, Outcome, Part, Reason, Request};
+use streamgauge_component::{Accepted, Ack, Batch, Left, Node, Outcome, Part, Reason, Request, Signal};
+use streamgauge_pdata::{Limit, Piece, split};
 use tokio::sync::mpsc;
 
 /// One request to be. Held in the ledger from the moment it is made until each part is settled; what is dropped on the
@@ -62,6 +63,35 @@ impl Load {
         let (signal, context) = (self.batch.signal, self.batch.context.clone());
         let right = Load { batch: Batch { signal, context, parts }, account: self.account.clone() };
         (self, right)
+    }
+
+    /// Two loads: of the first so many items, and of the rest. A part in which the border lies is cut; one that cannot be
+    /// goes with the first.
+    pub(crate) fn cut(mut self, items: usize) -> (Load, Load) {
+        self.release();
+        let (signal, context) = (self.batch.signal, self.batch.context.clone());
+        let (mut first, mut rest, mut left) = (Vec::new(), Vec::new(), items);
+        for part in std::mem::take(&mut self.batch.parts) {
+            match left {
+                0 => rest.push(part),
+                _ if part.items <= left => {
+                    left -= part.items;
+                    first.push(part);
+                }
+                _ => {
+                    let (front, back) = cut(signal, part, left);
+                    left = 0;
+                    first.extend(front);
+                    rest.extend(back);
+                }
+            }
+        }
+        self.batch.parts = first;
+        // Pieces have headers of their own: together they may be larger than the part was.
+        self.account.node.held_items.add(self.batch.items() as u64);
+        self.account.node.held_bytes.add(self.batch.bytes() as u64);
+        let rest = Load::new(Batch { signal, context, parts: rest }, self.account.clone());
+        (self, rest)
     }
 
     /// Two loads: of what passes the test, and of the rest.
@@ -145,6 +175,23 @@ impl Load {
         self.account.node.held_items.sub(self.batch.items() as u64);
         self.account.node.held_bytes.sub(self.batch.bytes() as u64);
     }
+}
+
+/// A part before and behind so many of its items.
+fn cut(signal: Signal, part: Part, items: usize) -> (Option<Part>, Option<Part>) {
+    // The larger side is cut off first: what remains is one piece then.
+    let (large, small) = (items.max(part.items - items), items.min(part.items - items));
+    let Ok(pieces) = split(signal, &part.bytes, Limit::Items(large)) else { return (Some(part), None) };
+    let Ok([one, other]) = <[Piece; 2]>::try_from(pieces) else { return (Some(part), None) };
+    let mut acks = part.ack.split(2).into_iter();
+    let mut made = |piece: Piece| {
+        let ack = acks.next().unwrap_or_else(Ack::none);
+        Part { bytes: piece.bytes, items: piece.items, ack }
+    };
+    let (one, other) = (made(one), made(other));
+    debug_assert_eq!(other.items, small, "split keeps to its limit");
+    // Which items are the first does not matter: how many are does.
+    if items == large { (Some(one), Some(other)) } else { (Some(other), Some(one)) }
 }
 
 /// A cancelled caller, or a panic of our own: the acks settle themselves, the ledger hears the same here.

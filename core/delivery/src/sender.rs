@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use crate::backoff::Backoff;
 use crate::breaker::{Breaker, Pass};
 use crate::dead_letter::{Burial, DeadLetter, Letter};
+use crate::fallback::Fallback;
 use crate::follower::Follower;
 use crate::load::Load;
 use crate::sampler::Sampler;
@@ -30,6 +31,7 @@ pub(crate) struct Sender {
     pub(crate) retry: RetrySettings,
     pub(crate) breaker: Option<Breaker>,
     pub(crate) dead_letter: Option<Arc<dyn DeadLetter>>,
+    pub(crate) fallback: Option<Fallback>,
     /// Whether a load waits while there is no instance. Without a queue its sender is told instead.
     pub(crate) waits_for_instance: bool,
     pub(crate) exporter: watch::Receiver<Option<Arc<dyn Exporter>>>,
@@ -130,8 +132,28 @@ enum Attempt {
 }
 
 impl Sender {
-    /// Returns when every part of the load is settled.
+    /// Returns when every part of the load is settled, or is with the fall-back.
     pub(crate) async fn deliver(&self, load: Load) {
+        let Some(fallback) = &self.fallback else { return self.deliver_here(load).await };
+        match fallback.shared(load) {
+            (Some(here), None) => self.deliver_here(here).await,
+            (here, there) => {
+                let here = async {
+                    if let Some(load) = here {
+                        self.deliver_here(load).await;
+                    }
+                };
+                let there = async {
+                    if let Some(load) = there {
+                        fallback.take(load).await;
+                    }
+                };
+                tokio::join!(here, there);
+            }
+        }
+    }
+
+    async fn deliver_here(&self, load: Load) {
         let mut left = vec![load];
         let mut fell = None;
         while let Some(load) = left.pop() {
@@ -217,7 +239,7 @@ impl Sender {
             self.unwell(&text);
             let own = backoff.next(self.host.random().next());
             let wait = own.max(asked.unwrap_or_default()).min(LONGEST_WAIT);
-            if !self.retry.enabled || self.is_over(began.elapsed() + wait) {
+            if !self.retry.enabled || self.fails_over() || self.is_over(began.elapsed() + wait) {
                 return Err(Failure::Ended(exhausted(&text, Some(wait), answered)));
             }
             let next = Instant::now() + wait;
@@ -244,8 +266,14 @@ impl Sender {
             biased;
             pass = breaker.pass() => Ok(Some(pass)),
             () = self.stop.gives_up() => Err(Outcome::retry(Reason::Stopping)),
+            () = std::future::ready(()), if self.fails_over() => Err(exhausted("the circuit is open", None, false)),
             () = sleep(patience) => Err(exhausted(last.unwrap_or("the circuit is open"), None, false)),
         }
+    }
+
+    /// Whether another exporter takes at once what fails here.
+    fn fails_over(&self) -> bool {
+        self.fallback.as_ref().is_some_and(|fallback| fallback.on_failure)
     }
 
     /// Whether the time for retries has passed.
@@ -263,6 +291,7 @@ impl Sender {
         }
         let limit = self.retry.max_elapsed_time;
         let patience = match fell {
+            _ if self.fails_over() => Duration::ZERO,
             _ if self.waits_for_instance => Duration::MAX,
             None => return Err(Outcome::retry(Reason::ComponentDown)),
             Some(_) if limit.is_zero() => Duration::MAX,
@@ -307,6 +336,10 @@ impl Sender {
         let load = self.left_over(load);
         if load.is_empty() {
             return;
+        }
+        if let Some(fallback) = self.fallback.as_ref().filter(|f| f.on_failure && may_go_elsewhere(outcome)) {
+            self.tell_fallback(&load, outcome);
+            return fallback.take(load).await;
         }
         let Some((dead_letter, reason)) = self.dead_letter.as_deref().zip(outcome.reason()) else {
             return self.lose(load, outcome);
@@ -384,6 +417,19 @@ impl Sender {
         }
     }
 
+    fn tell_fallback(&self, load: &Load, outcome: &Outcome) {
+        if let Some(suppressed) = self.log.burials.due() {
+            tracing::warn!(
+                exporter = &**self.host.id(),
+                signal = self.log.signal.name(),
+                items = load.batch().items(),
+                suppressed,
+                error = outcome.detail().unwrap_or_default(),
+                "Exporting failed. The data goes to the fall-back."
+            );
+        }
+    }
+
     fn tell_returned(&self, load: &Load, outcome: &Outcome) {
         if let Some(suppressed) = self.log.losses.due() {
             tracing::warn!(
@@ -434,6 +480,11 @@ fn is_down(error: &ExportError) -> bool {
         error,
         ExportError::Retryable { answered: false, .. } | ExportError::Retryable { after: None, .. }
     )
+}
+
+/// What made an exporter panic is not given to another, and at a stop there is no time.
+fn may_go_elsewhere(outcome: &Outcome) -> bool {
+    !matches!(outcome.reason(), None | Some(Reason::Panic | Reason::Stopping))
 }
 
 fn halve(load: Load, left: &mut Vec<Load>) {

@@ -16,7 +16,7 @@ use streamgauge_component::{
     Accepted, Batch, BoxFuture, ComponentError, Consumer as _, DeliverySettings, ExportError, Exporter, Host,
     Kind, Left, Outcome, Outlet, Part, QueueSettings, Reason, Request, Signal, WhenFull,
 };
-use streamgauge_delivery::{Burial, DeadLetter, DeadLetterEdge, DeadLetterFile, Delivery, Letter};
+use streamgauge_delivery::{Burial, DeadLetter, DeadLetterEdge, DeadLetterFile, Delivery, Elsewhere, Letter};
 use streamgauge_pdata::build::LogsBuilder;
 use streamgauge_pdata::json;
 use streamgauge_pdata::view::LogsView;
@@ -167,7 +167,8 @@ fn second(host: &Host, peer: &Arc<Peer>, settings: DeliverySettings) -> (Arc<Del
     let peer: Arc<dyn Exporter> = peer.clone();
     let watch = watch::Sender::new(Some(peer)).subscribe();
     let told = Arc::new(|_: &str| {});
-    let delivery = Delivery::start(Signal::Logs, settings, watch, told, host.clone(), node, None);
+    let delivery =
+        Delivery::start(Signal::Logs, settings, watch, told, host.clone(), node, Elsewhere::default());
     let edge = host.registry().edge("", "exporter/otlp/test", "exporter/second", Signal::Logs);
     (delivery.clone(), Outlet::new(edge, delivery))
 }
@@ -310,7 +311,7 @@ async fn what_got_there_of_a_failed_request_is_delivered_and_only_the_rest_is_a_
         Arc::new(|_| {}),
         host.clone(),
         node.clone(),
-        Some(grave.clone()),
+        Elsewhere { dead_letter: Some(grave.clone()), fallback: None },
     );
     let source = Source::new();
     let parts = ["yes", "half:rest", "no"].map(|text| source.part(text, 3)).into();

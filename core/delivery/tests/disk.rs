@@ -19,7 +19,7 @@ use streamgauge_component::{
     Batch, ComponentError, Consumer as _, DeliverySettings, Exporter, Extension, Host, Kind, Node, Outcome,
     QueueSettings, Reason, RetrySettings, Signal, Sizer, State, WhenFull,
 };
-use streamgauge_delivery::Delivery;
+use streamgauge_delivery::{Delivery, Elsewhere};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -66,7 +66,15 @@ fn deliver(
     instance: &watch::Sender<Option<Arc<dyn Exporter>>>,
 ) -> Arc<Delivery> {
     let node = host.node(Signal::Logs);
-    Delivery::start(Signal::Logs, settings, instance.subscribe(), Arc::new(|_| {}), host.clone(), node, None)
+    Delivery::start(
+        Signal::Logs,
+        settings,
+        instance.subscribe(),
+        Arc::new(|_| {}),
+        host.clone(),
+        node,
+        Elsewhere::default(),
+    )
 }
 
 impl Rig {

@@ -9,6 +9,7 @@ use streamgauge_component::{
 };
 use streamgauge_delivery::Delivery;
 
+use crate::dead_letters::Aside;
 use crate::fanout::FanOut;
 use crate::instances::{self, Kept, KeptExporter, KeptReceiver, Maker};
 use crate::origin::{Generation, Origin, mentions};
@@ -106,15 +107,17 @@ impl Graph {
             self.exporters.push(exporter);
         }
         for exporter in &mut self.exporters {
-            let Some(to) = plan.dead_letters.of(exporter.kept.id()) else { continue };
-            let from = edge_name(Kind::Exporter, exporter.kept.id());
-            let lead = |signal: Signal| {
-                let target: &Target = targets.get(&(to.clone(), signal))?;
-                let edge = host.registry().edge("", &from, &target.name, signal);
-                Some((signal, Outlet::new(edge, target.consumer.clone())))
-            };
-            let leads = exporter.queues.iter().filter_map(|(signal, _)| lead(*signal)).collect();
-            exporter.lead_dead_letter(Outlets::new(leads));
+            for aside in Aside::ALL {
+                let Some(to) = plan.dead_letters.of(exporter.kept.id(), aside) else { continue };
+                let from = edge_name(Kind::Exporter, exporter.kept.id());
+                let lead = |signal: Signal| {
+                    let target: &Target = targets.get(&(to.clone(), signal))?;
+                    let edge = host.registry().edge("", &from, &target.name, signal);
+                    Some((signal, Outlet::new(edge, target.consumer.clone())))
+                };
+                let leads = exporter.queues.iter().filter_map(|(signal, _)| lead(*signal)).collect();
+                exporter.asides.lead(aside, Outlets::new(leads));
+            }
         }
         let mut builder = Builder {
             plan,

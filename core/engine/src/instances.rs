@@ -6,9 +6,9 @@ use streamgauge_component::{
     AnyConfig, Create, DeliverySettings, Exporter, ExporterFactory, Extension, ExtensionFactory, Host, Kind,
     Outlet, Outlets, Receiver, ReceiverFactory, Signal, edge_name,
 };
-use streamgauge_delivery::{DeadLetter, DeadLetterEdge, DeadLetterFile, Delivery};
+use streamgauge_delivery::{DeadLetter, DeadLetterEdge, DeadLetterFile, Delivery, Elsewhere};
 
-use crate::dead_letters::NotYet;
+use crate::dead_letters::{Aside, NotYet};
 use crate::keeper::{Fresh, Keeper, Recipe, not_made};
 use crate::origin::{Generation, Origin};
 use crate::plan::Planned;
@@ -131,10 +131,14 @@ pub(crate) struct KeptExporter {
     pub(crate) kept: Kept<dyn Exporter>,
     settings: DeliverySettings,
     pub(crate) queues: Vec<(Signal, Arc<Delivery>)>,
-    /// The edges to the exporter that is its dead letter.
-    dead_letter: Outlets,
+    pub(crate) asides: Asides,
+}
+
+/// The edges to exporters that take what this one does not deliver.
+pub(crate) struct Asides {
+    edges: [(Aside, Outlets); 2],
     /// Where they are to lead from the step on, when they are in use before it.
-    dead_letter_turn: Option<Outlets>,
+    turns: Vec<(Aside, Outlets)>,
     in_use: bool,
 }
 
@@ -148,15 +152,8 @@ pub(crate) fn exporter(
     let origin = Origin::new(&planned.section, &signals, maker.extensions);
     if let Some(old) = old.filter(|old| old.kept.origin == origin) {
         let (settings, queues) = (old.settings.clone(), old.queues.clone());
-        let (kept, dead_letter) = (old.kept.again(), old.dead_letter.clone());
-        return Ok(KeptExporter {
-            kept,
-            settings,
-            queues,
-            dead_letter,
-            dead_letter_turn: None,
-            in_use: true,
-        });
+        let asides = Asides { edges: old.asides.edges.clone(), turns: Vec::new(), in_use: true };
+        return Ok(KeptExporter { kept: old.kept.again(), settings, queues, asides });
     }
     let host = maker.host.for_component(Kind::Exporter, &planned.id);
     let (create, config) = (planned.factory.create, planned.config.clone());
@@ -179,47 +176,62 @@ pub(crate) fn exporter(
         old.settings == settings && (!stored || old.kept.origin.same_extensions(&origin))
     });
     let kept = Kept::with(fresh, origin, host.clone(), maker, old.map(|old| &old.kept));
-    let edge = |signal: Signal| {
-        let of_before = same_queue.and_then(|old| old.dead_letter.get(signal));
-        let to = settings.dead_letter.as_ref()?.exporter.as_ref()?;
-        Some((signal, of_before.cloned().unwrap_or_else(|| dead_letter_edge(signal, &host, to))))
-    };
-    let edges = signals.iter().filter_map(|signal| edge(*signal)).collect();
-    let dead_letter = Outlets::new(edges);
+    let edges = Aside::ALL.map(|aside| {
+        let to = match aside {
+            Aside::DeadLetter => settings.dead_letter.as_ref().and_then(|d| d.exporter.as_deref()),
+            Aside::Fallback => settings.fallback.as_ref().map(|fallback| &*fallback.settings.exporter),
+        };
+        let edge = |signal: Signal| {
+            let of_before = same_queue.and_then(|old| old.asides.get(aside, signal));
+            let to = to?;
+            Some((signal, of_before.cloned().unwrap_or_else(|| aside_edge(signal, &host, to))))
+        };
+        (aside, Outlets::new(signals.iter().filter_map(|signal| edge(*signal)).collect()))
+    });
+    let asides = Asides { edges, turns: Vec::new(), in_use: same_queue.is_some() };
     let queue = |signal: Signal| {
         let of_before = same_queue.and_then(|old| old.queue(signal));
-        let edge = dead_letter.get(signal);
-        (signal, of_before.unwrap_or_else(|| delivery(signal, &settings, &kept.keeper, &host, edge)))
+        (signal, of_before.unwrap_or_else(|| delivery(signal, &settings, &kept.keeper, &host, &asides)))
     };
     let queues = signals.iter().copied().map(queue).collect();
-    let in_use = same_queue.is_some();
-    Ok(KeptExporter { kept, settings, queues, dead_letter, dead_letter_turn: None, in_use })
+    Ok(KeptExporter { kept, settings, queues, asides })
 }
 
 impl KeptExporter {
     pub(crate) fn queue(&self, signal: Signal) -> Option<Arc<Delivery>> {
         self.queues.iter().find(|(s, _)| *s == signal).map(|(_, queue)| queue.clone())
     }
+}
+
+impl Asides {
+    fn of(&self, aside: Aside) -> Option<&Outlets> {
+        self.edges.iter().find(|(found, _)| *found == aside).map(|(_, outlets)| outlets)
+    }
+
+    fn get(&self, aside: Aside, signal: Signal) -> Option<&Outlet> {
+        self.of(aside)?.get(signal)
+    }
 
     /// What is not delivered goes there: from the step on, where the edges are in use before it.
-    pub(crate) fn lead_dead_letter(&mut self, outlets: Outlets) {
-        if self.in_use {
-            self.dead_letter_turn = Some(outlets);
-        } else {
-            self.dead_letter.turn(&outlets);
+    pub(crate) fn lead(&mut self, aside: Aside, to: Outlets) {
+        match self.of(aside) {
+            Some(edges) if !self.in_use => edges.turn(&to),
+            _ => self.turns.push((aside, to)),
         }
     }
 
     /// The step.
-    pub(crate) fn turn_dead_letter(&mut self) {
-        if let Some(outlets) = self.dead_letter_turn.take() {
-            self.dead_letter.turn(&outlets);
+    pub(crate) fn turn(&mut self) {
+        for (aside, to) in std::mem::take(&mut self.turns) {
+            if let Some(edges) = self.of(aside) {
+                edges.turn(&to);
+            }
         }
     }
 }
 
 /// The edge to an exporter that may not be made yet: it is turned to it.
-fn dead_letter_edge(signal: Signal, host: &Host, to: &str) -> Outlet {
+fn aside_edge(signal: Signal, host: &Host, to: &str) -> Outlet {
     let (from, to) = (edge_name(Kind::Exporter, host.id()), edge_name(Kind::Exporter, to.trim()));
     Outlet::new(host.registry().edge("", &from, &to, signal), Arc::new(NotYet))
 }
@@ -229,18 +241,19 @@ fn delivery(
     settings: &DeliverySettings,
     keeper: &Arc<Keeper<dyn Exporter>>,
     host: &Host,
-    edge: Option<&Outlet>,
+    asides: &Asides,
 ) -> Arc<Delivery> {
     let fallen = keeper.clone();
     let on_panic = Arc::new(move |message: &str| fallen.panicked(message));
     let node = host.node(signal);
     let file = settings.dead_letter.as_ref().and_then(|d| Some((d.file.as_ref()?, d.max_bytes)));
-    let dead_letter: Option<Arc<dyn DeadLetter>> = match (edge, file) {
+    let dead_letter: Option<Arc<dyn DeadLetter>> = match (asides.get(Aside::DeadLetter, signal), file) {
         (Some(edge), _) => Some(Arc::new(DeadLetterEdge::new(edge.clone()))),
         (None, Some((path, max))) => Some(Arc::new(DeadLetterFile::new(path, max, signal, host))),
         (None, None) => None,
     };
-    Delivery::start(signal, settings.clone(), keeper.watch(), on_panic, host.clone(), node, dead_letter)
+    let elsewhere = Elsewhere { dead_letter, fallback: asides.get(Aside::Fallback, signal).cloned() };
+    Delivery::start(signal, settings.clone(), keeper.watch(), on_panic, host.clone(), node, elsewhere)
 }
 
 fn parameters(host: &Host, config: &AnyConfig, signals: &[Signal]) -> Create {

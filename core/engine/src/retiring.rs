@@ -44,7 +44,7 @@ impl Retiring {
             let _late = deadline.limit(node.flush()).await;
         }
         // What one cannot deliver may go to another.
-        let (first, last): (Vec<_>, Vec<_>) = self.queues.iter().partition(|queue| queue.has_dead_letter());
+        let (first, last): (Vec<_>, Vec<_>) = self.queues.iter().partition(|queue| queue.leads_on());
         let mut undelivered = 0;
         for queues in [first, last] {
             let drained = queues.into_iter().map(|queue| queue.drain(deadline.get()));

@@ -17,7 +17,7 @@ pub(crate) fn turn(graph: &mut Graph, old: &Graph) -> Retiring {
     }
     for exporter in &mut graph.exporters {
         into_service(&mut exporter.kept, &mut retiring.exporters);
-        exporter.turn_dead_letter();
+        exporter.asides.turn();
     }
     for node in &mut graph.nodes {
         if let Some(outlets) = node.turn.take() {

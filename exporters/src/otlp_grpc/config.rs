@@ -113,6 +113,7 @@ impl OtlpGrpcConfig {
             queue: self.sending_queue.clone(),
             breaker: self.circuit_breaker.clone(),
             dead_letter: self.dead_letter.clone(),
+            fallback: None,
         }
     }
 

@@ -164,6 +164,7 @@ impl OtlpHttpConfig {
             queue: self.sending_queue.clone(),
             breaker: self.circuit_breaker.clone(),
             dead_letter: self.dead_letter.clone(),
+            fallback: None,
         }
     }
 

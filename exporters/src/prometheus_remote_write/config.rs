@@ -264,6 +264,7 @@ impl RemoteWriteConfig {
             },
             breaker: self.circuit_breaker.clone(),
             dead_letter: self.dead_letter.clone(),
+            fallback: None,
         }
     }
 

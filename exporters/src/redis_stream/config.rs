@@ -6,8 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use streamgauge_component::{
-    BreakerSettings, ComponentConfig, ComponentError, DeadLetterSettings, DeliverySettings, Host, Optional,
-    QueueSettings, RetrySettings,
+    BreakerSettings, ComponentConfig, ComponentError, DeadLetterSettings, DeliverySettings, Fallback,
+    FallbackSettings, Host, Optional, QueueSettings, RetrySettings,
 };
 use streamgauge_config::Secret;
 use streamgauge_streams::encoding::{BODY_KEY, Encoding, Format};
@@ -77,6 +77,12 @@ pub struct RedisStreamConfig {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub timeout: Duration,
+    /// Whether entries are written at all. Off, all data goes to the fall-back.
+    pub enabled: bool,
+    /// The part of all items that is written, in percent; the rest goes to the fall-back.
+    pub percentage: f64,
+    /// Another exporter, which takes the rest, and what Redis does not take. On when it is named.
+    pub fallback: Optional<FallbackSettings>,
     /// What waits before the exporter.
     pub sending_queue: QueueSettings,
     /// What happens when the server does not take entries now.
@@ -126,6 +132,9 @@ impl Default for RedisStreamConfig {
             idempotent: true,
             max_connections: 10,
             timeout: Duration::from_secs(5),
+            enabled: true,
+            percentage: 100.0,
+            fallback: Optional(None),
             sending_queue: delivery.queue,
             retry_on_failure: delivery.retry,
             circuit_breaker: delivery.breaker,
@@ -143,6 +152,10 @@ impl RedisStreamConfig {
             queue: self.sending_queue.clone(),
             breaker: self.circuit_breaker.clone(),
             dead_letter: self.dead_letter.clone(),
+            fallback: self.fallback.as_ref().map(|settings| Fallback {
+                settings: settings.clone(),
+                share: if self.enabled { 1.0 - self.percentage / 100.0 } else { 1.0 },
+            }),
         }
     }
 
@@ -214,6 +227,19 @@ impl ComponentConfig for RedisStreamConfig {
         }
         if self.trim != Trim::Approximate && self.bound() == Bound::None {
             at("trim", "`trim` needs `max_len` or `max_age`");
+        }
+        if !(0.0..=100.0).contains(&self.percentage) {
+            at("percentage", "`percentage` must be within 0 and 100");
+        }
+        match self.fallback.as_ref() {
+            Some(fallback) if fallback.exporter.is_empty() => {
+                at("fallback::exporter", "`exporter` must name another exporter");
+            }
+            None if !self.enabled => at("enabled", "without a `fallback` the data would go nowhere"),
+            None if self.percentage < 100.0 => {
+                at("percentage", "without a `fallback` the rest would go nowhere");
+            }
+            _ => {}
         }
         found.extend(self.keys().problems());
         let below = |key: &str, problems: Vec<(&'static str, String)>| {

@@ -2,7 +2,7 @@
 
 use super::{Pipeline, graph};
 use crate::model::{BUILD, INVALID};
-use crate::{ComponentId, Config, Diagnostic, Diagnostics, Kind, Known, codes};
+use crate::{Component, ComponentId, Config, Diagnostic, Diagnostics, Kind, Known, codes};
 
 const IN_PIPELINES: [Kind; 3] = [Kind::Receiver, Kind::Processor, Kind::Exporter];
 
@@ -143,6 +143,17 @@ fn signals(config: &Config, pipeline: &Pipeline, known: &Known, found: &mut Diag
     }
 }
 
+/// Whether another exporter gives this one what it does not deliver.
+fn stands_behind(config: &Config, id: &ComponentId) -> bool {
+    let id = id.to_string();
+    let names = |component: &Component, key: &str| {
+        let section = component.section.node().as_map().and_then(|section| section.get(key));
+        let other = section.and_then(|section| section.as_map()?.get("exporter")?.as_text());
+        other.is_some_and(|other| other.trim() == id)
+    };
+    config.exporters.iter().any(|c| ["dead_letter", "fallback"].into_iter().any(|key| names(c, key)))
+}
+
 /// Ours: the Collector is silent about these.
 fn unused(config: &Config, found: &mut Diagnostics) {
     for component in config.components() {
@@ -154,6 +165,9 @@ fn unused(config: &Config, found: &mut Diagnostics) {
             }
             Kind::Connector => {
                 (in_pipelines(Kind::Receiver) || in_pipelines(Kind::Exporter), "no pipeline uses it")
+            }
+            Kind::Exporter => {
+                (in_pipelines(component.kind) || stands_behind(config, id), "no pipeline uses it")
             }
             kind => (in_pipelines(kind), "no pipeline uses it"),
         };

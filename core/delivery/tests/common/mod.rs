@@ -13,7 +13,7 @@ use streamgauge_component::{
     Accepted, Batch, BoxFuture, Clock, ComponentError, Consumer as _, DeliverySettings, ExportError,
     Exporter, Host, Kind, Node, Part, QueueSettings, Reason, Request, RetrySettings, Signal,
 };
-use streamgauge_delivery::{DeadLetter, Delivery};
+use streamgauge_delivery::{DeadLetter, Delivery, Elsewhere};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -207,7 +207,7 @@ impl Rig {
             on_panic,
             host.clone(),
             node.clone(),
-            dead_letter(&host),
+            Elsewhere { dead_letter: dead_letter(&host), fallback: None },
         );
         Rig { delivery, source: Source::new(), node, host, instance, panics }
     }

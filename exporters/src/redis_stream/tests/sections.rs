@@ -19,6 +19,10 @@ fn what_is_wrong_is_refused_with_its_place() {
         ("endpoint: h:1\nstream: s\nmax_connections: 0", "must be positive"),
         ("endpoint: h:1\nstream: s\nsending_queue: {num_consumers: 0}", "`num_consumers` must be positive"),
         ("endpoint: h:1\nstream: s\nmaxlen: 1", "maxlen"),
+        ("endpoint: h:1\nstream: s\nenabled: false", "go nowhere"),
+        ("endpoint: h:1\nstream: s\npercentage: 30", "go nowhere"),
+        ("endpoint: h:1\nstream: s\npercentage: 101\nfallback: {exporter: x}", "within 0 and 100"),
+        ("endpoint: h:1\nstream: s\nfallback: {}", "must name another"),
     ] {
         let error = read(yaml).unwrap_err();
         assert!(error.contains(expected), "{yaml}: {error}");

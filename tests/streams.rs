@@ -1,0 +1,339 @@
+//! `streamgauge streams` and `streamgauge dlq` against real servers: what they say is what redis-cli says.
+
+#![allow(clippy::unwrap_used)] // an integration test: nothing but a test calls its helpers
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use streamgauge_harness::{Cluster, Redis, Server};
+
+fn run(redis: &Redis, args: &[&str]) -> Output {
+    typing(redis, args, "")
+}
+
+/// With something typed when asked.
+fn typing(redis: &Redis, args: &[&str], typed: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_streamgauge"));
+    command.args(args).args(["--redis", &redis.addr()]).env_remove("REDIS_URL");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// What a command that must go well prints.
+fn text(redis: &Redis, args: &[&str]) -> String {
+    let output = run(redis, args);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+fn json(redis: &Redis, args: &[&str]) -> Value {
+    serde_json::from_str(&text(redis, &[args, &["--json"]].concat())).unwrap()
+}
+
+/// Why a command that must fail does.
+fn error(redis: &Redis, args: &[&str], typed: &str) -> String {
+    let output = typing(redis, args, typed);
+    assert_eq!(output.status.code(), Some(1), "{args:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// Ten entries of which a group has been given six and acknowledged two.
+fn half_read(redis: &Redis) {
+    redis.fill("orders", 10);
+    redis.run::<()>("XGROUP CREATE orders billing 0");
+    let read =
+        redis.cli(&["XREADGROUP", "GROUP", "billing", "alice", "COUNT", "6", "STREAMS", "orders", ">"]);
+    let ids: Vec<&str> =
+        read.lines().filter(|line| line.contains("-0") || line.contains("-1")).take(2).collect();
+    redis.cli(&[&["XACK", "orders", "billing"][..], &ids].concat());
+}
+
+/// redis-cli's lines of names and values in turns.
+fn pairs(cli: &str) -> Vec<(String, String)> {
+    let lines: Vec<&str> = cli.lines().collect();
+    lines.chunks(2).map(|pair| (pair[0].to_owned(), pair.get(1).unwrap_or(&"").to_string())).collect()
+}
+
+#[test]
+fn inspect_has_the_fields_of_redis_cli() {
+    for server in [Server::find("redis-7.0").unwrap(), Server::find("redis-8").unwrap()] {
+        let redis = server.start();
+        half_read(&redis);
+        let all = json(&redis, &["streams", "inspect", "orders"]);
+        let shown = text(&redis, &["streams", "inspect", "orders"]);
+        let flat = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let stream = redis.cli(&["XINFO", "STREAM", "orders"]);
+        let numbers = stream.lines().take_while(|line| *line != "first-entry").collect::<Vec<_>>().join("\n");
+        for (name, value) in pairs(&numbers) {
+            assert_eq!(flat(&all["info"][&name]), value, "{name}");
+            assert!(shown.contains(&name), "{name} in\n{shown}");
+        }
+        for (name, value) in pairs(&redis.cli(&["XINFO", "GROUPS", "orders"])) {
+            assert_eq!(flat(&all["groups"][0][&name]), value, "{name}");
+        }
+        for (name, value) in pairs(&redis.cli(&["XINFO", "CONSUMERS", "orders", "billing"])) {
+            let ours = flat(&all["groups"][0]["consumers_list"][0][&name]);
+            // Time goes on between the two.
+            let is_time = name == "idle" || name == "inactive";
+            assert!(is_time || ours == value, "{name}: {ours} {value}");
+        }
+        let pending = redis.cli(&["XPENDING", "orders", "billing"]);
+        let range = &all["groups"][0]["pending_range"];
+        assert_eq!(pending.lines().nth(1), range["lowest"].as_str());
+        assert_eq!(pending.lines().nth(2), range["highest"].as_str());
+        assert!(error(&redis, &["streams", "inspect", "none"], "").contains("streams ls"));
+    }
+}
+
+#[test]
+fn ls_and_pending_say_what_the_server_says() {
+    let redis = Redis::start();
+    half_read(&redis);
+    redis.run::<()>("SET other 1");
+    let all = json(&redis, &["streams", "ls"]);
+    let row = json!({"stream": "orders", "length": 10, "groups": 1, "pending": 4, "lag": 4, "lag_known": true,
+        "last-generated-id": all[0]["last-generated-id"]});
+    assert_eq!(all, json!([row]));
+    assert!(text(&redis, &["streams", "ls", "none*"]).contains("none*"));
+
+    let pending = json(&redis, &["streams", "pending", "orders", "billing", "-n", "2"]);
+    let cli = redis.cli(&["XPENDING", "orders", "billing", "-", "+", "2"]);
+    let lines: Vec<&str> = cli.lines().collect();
+    for (row, cli) in pending["pending"].as_array().unwrap().iter().zip(lines.chunks(4)) {
+        assert_eq!((row["id"].as_str(), row["consumer"].as_str()), (Some(cli[0]), Some(cli[1])));
+        assert_eq!(row["deliveries"].to_string(), cli[3]);
+    }
+    assert_eq!((&pending["total"], &pending["consumers"][0]["pending"]), (&json!(4), &json!(4)));
+    let none = json(&redis, &["streams", "pending", "orders", "billing", "--min-idle", "1h"]);
+    assert_eq!(none["pending"], json!([]));
+}
+
+#[test]
+fn entries_change_hands_without_being_delivered_again() {
+    let redis = Redis::start();
+    half_read(&redis);
+    let args = ["streams", "claim", "orders", "billing", "--to", "bob", "--min-idle", "0s", "-n", "3"];
+    assert_eq!(text(&redis, &[&args[..], &["--dry-run"]].concat()), "3 entries would go to bob");
+    assert_eq!(text(&redis, &args), "3 entries went to bob");
+    let pending = json(&redis, &["streams", "pending", "orders", "billing", "--consumer", "bob"]);
+    let deliveries: Vec<&Value> =
+        pending["pending"].as_array().unwrap().iter().map(|p| &p["deliveries"]).collect();
+    assert_eq!(deliveries, [&json!(1); 3]);
+}
+
+#[test]
+fn what_is_published_stands_in_the_stream_of_its_service() {
+    let redis = Redis::start();
+    let id = text(&redis, &["streams", "publish", "orders", "amount=7", "note=a=b"]);
+    assert_eq!(redis.cli(&["XRANGE", "orders", "-", "+"]), format!("{id}\namount\n7\nnote\na=b"));
+    let told = json(
+        &redis,
+        &[
+            "streams",
+            "publish",
+            "--service",
+            "identity-service",
+            "--event-type",
+            "user_login",
+            "--data",
+            "{\"id\":7}",
+            "--priority",
+            "high",
+            "--user-id",
+            "u1",
+            "--correlation-id",
+            "c1",
+        ],
+    );
+    assert_eq!(told["stream"], "opsconductor:identity:events");
+    let entry = redis.cli(&["XRANGE", "opsconductor:identity:events", "-", "+"]);
+    let fields = pairs(entry.split_once('\n').unwrap().1);
+    let names: Vec<&str> = fields.iter().map(|(name, _)| &**name).collect();
+    assert_eq!(names, streamgauge_streams::encoding::opsconductor::MEMBERS);
+    let get = |name: &str| &*fields.iter().find(|(found, _)| found == name).unwrap().1;
+    assert_eq!((get("stream"), get("service"), get("data")), ("identity", "identity-service", "{\"id\":7}"));
+    assert_eq!((get("priority"), get("user_id"), get("correlation_id")), ("HIGH", "u1", "c1"));
+    assert_eq!((get("retry_count"), get("max_retries")), ("0", "3"));
+    assert!(error(&redis, &["streams", "publish", "orders"], "").contains("NAME=VALUE"));
+}
+
+#[test]
+fn tail_shows_the_last_entries_and_those_that_come() {
+    let redis = Redis::start();
+    redis.fill("orders", 20);
+    let shown = text(&redis, &["streams", "tail", "orders", "-n", "2", "--json"]);
+    let last: Vec<Value> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((last.len(), &last[1]["fields"]), (2, &json!([["n", "19"]])));
+    let mut follow = Command::new(env!("CARGO_BIN_EXE_streamgauge"))
+        .args(["streams", "tail", "orders", "-n", "0", "-f", "--json", "--redis", &redis.addr()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !redis.cli(&["CLIENT", "LIST"]).contains("cmd=xread") {
+        assert!(Instant::now() < deadline, "the reader waits");
+    }
+    redis.run::<()>("XADD orders * n new");
+    let mut line = String::new();
+    let mut out = std::io::BufReader::new(follow.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+    follow.kill().unwrap();
+    follow.wait().unwrap();
+    let entry: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(entry["fields"], json!([["n", "new"]]));
+}
+
+#[test]
+fn trim_keeps_what_a_group_wants_unless_it_is_forced_and_asks_for_the_name() {
+    let redis = Redis::start();
+    half_read(&redis);
+    let args = ["streams", "trim", "orders", "--max-len", "3", "--exact"];
+    let preview = json(&redis, &[&args[..], &["--dry-run"]].concat());
+    assert_eq!((&preview["goes"], &preview["length"]), (&json!(2), &json!(10)));
+    assert_eq!(preview["groups"][0]["group"], "billing");
+    assert!(error(&redis, &args, "no\n").contains("nothing was done"));
+    assert_eq!(redis.run::<usize>("XLEN orders"), 10);
+    assert_eq!(json(&redis, &[&args[..], &["--yes", "orders"]].concat())["removed"], 2);
+    let forced = json(&redis, &[&args[..], &["--force", "--yes", "orders"]].concat());
+    assert_eq!((&forced["goes"], &forced["removed"]), (&json!(5), &json!(5)));
+    assert_eq!(redis.run::<usize>("XLEN orders"), 3);
+}
+
+#[test]
+fn reset_says_what_is_read_again_or_skipped_and_is_setid() {
+    let redis = Redis::start();
+    half_read(&redis);
+    let args = ["streams", "reset", "orders", "billing", "--to"];
+    let preview = text(&redis, &[&args[..], &["0", "--dry-run"]].concat());
+    assert!(preview.contains("6 entries are read again") && preview.contains("4 pending"), "{preview}");
+    let group = |field: &str| {
+        pairs(&redis.cli(&["XINFO", "GROUPS", "orders"])).into_iter().find(|(n, _)| n == field).unwrap().1
+    };
+    let skip = json(&redis, &[&args[..], &["$", "--yes", "billing"]].concat());
+    assert_eq!((&skip["skipped"], &skip["read_again"]), (&json!(4), &json!(0)));
+    assert_eq!((group("lag"), group("pending")), ("0".to_owned(), "4".to_owned()));
+    let again = typing(&redis, &[&args[..], &["0"]].concat(), "billing\n");
+    assert!(again.status.success());
+    assert_eq!((group("last-delivered-id"), group("lag")), ("0-0".to_owned(), "10".to_owned()));
+    let third = redis.cli(&["XRANGE", "orders", "-", "+", "COUNT", "3"]);
+    let third = third.lines().rfind(|line| line.contains('-')).unwrap();
+    json(&redis, &[&args[..], &[third, "--yes", "billing"]].concat());
+    let read = redis.cli(&["XREADGROUP", "GROUP", "billing", "bob", "COUNT", "1", "STREAMS", "orders", ">"]);
+    assert!(read.contains(third), "the entry that was named is the next: {read}");
+    assert!(
+        error(&redis, &["streams", "reset", "orders", "none", "--to", "0", "--yes", "none"], "")
+            .contains("no group")
+    );
+}
+
+/// Letters as the receiver writes them: of two streams and two reasons.
+fn letters(redis: &Redis) {
+    for (n, (stream, reason)) in
+        [("orders", "body"), ("orders", "max_deliveries"), ("payments", "body"), ("orders", "body")]
+            .iter()
+            .enumerate()
+    {
+        let n = n.to_string();
+        redis.cli(&[
+            "XADD",
+            "orders:dlq",
+            "*",
+            "body",
+            &n,
+            "k",
+            "v",
+            "dlq.stream",
+            stream,
+            "dlq.id",
+            "1-1",
+            "dlq.group",
+            "billing",
+            "dlq.error.type",
+            reason,
+            "dlq.error.message",
+            "no JSON",
+        ]);
+    }
+}
+
+#[test]
+fn dead_letters_are_listed_filtered_and_exported() {
+    let redis = Redis::start();
+    letters(&redis);
+    let all = json(&redis, &["dlq", "ls"]);
+    assert_eq!((&all[0]["stream"], &all[0]["letters"]), (&json!("orders:dlq"), &json!(4)));
+    assert_eq!(all[0]["reasons"], json!({"body": 3, "max_deliveries": 1}));
+    let shown =
+        json(&redis, &["dlq", "show", "orders:dlq", "--reason", "body", "--source", "orders", "-n", "1"]);
+    assert_eq!(shown[0]["fields"], json!([["body", "0"], ["k", "v"]]));
+    assert_eq!(shown[0]["dlq"]["error.message"], "no JSON");
+    let exported = text(&redis, &["dlq", "export", "orders:dlq", "--contains", "payments"]);
+    let lines: Vec<Value> = exported.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines.len(), &lines[0]["dlq"]["stream"]), (1, &json!("payments")));
+}
+
+#[test]
+fn letters_go_back_to_where_they_came_from_at_the_rate_that_was_said() {
+    let redis = Redis::start();
+    letters(&redis);
+    let args = ["dlq", "requeue", "orders:dlq", "--reason", "body"];
+    let preview = text(&redis, &[&args[..], &["--dry-run"]].concat());
+    assert!(
+        preview.contains("3 letters")
+            && preview.contains("2 go to orders")
+            && preview.contains("1 go to payments"),
+        "{preview}"
+    );
+    let began = Instant::now();
+    let done = json(&redis, &[&args[..], &["--rate", "10", "--yes", "orders:dlq"]].concat());
+    assert!(began.elapsed() >= Duration::from_millis(200), "three letters at ten a second");
+    assert_eq!((&done["requeued"], redis.run::<usize>("XLEN orders:dlq")), (&json!(3), 1));
+    let back = redis.cli(&["XRANGE", "orders", "-", "+", "COUNT", "1"]);
+    let fields = pairs(back.split_once('\n').unwrap().1);
+    assert_eq!(fields[..2], [("body".to_owned(), "0".to_owned()), ("k".to_owned(), "v".to_owned())]);
+    assert!(
+        fields[2].0 == "dlq.requeued_from" && fields[2].1.starts_with("orders:dlq ") && fields.len() == 3
+    );
+    assert_eq!(
+        json(&redis, &["dlq", "requeue", "orders:dlq", "--to", "other", "--yes", "orders:dlq"])["requeued"],
+        1
+    );
+    assert_eq!(redis.run::<usize>("XLEN other"), 1);
+}
+
+#[test]
+fn purge_removes_what_matches_once_the_name_is_said() {
+    let redis = Redis::start();
+    letters(&redis);
+    let args = ["dlq", "purge", "orders:dlq", "--reason", "body"];
+    assert_eq!(json(&redis, &[&args[..], &["--dry-run"]].concat())["matching"], 3);
+    assert!(error(&redis, &args, "orders\n").contains("nothing was done"));
+    assert_eq!(redis.run::<usize>("XLEN orders:dlq"), 4);
+    assert!(typing(&redis, &args, "orders:dlq\n").status.success());
+    assert_eq!(redis.run::<usize>("XLEN orders:dlq"), 1);
+}
+
+#[test]
+fn every_command_finds_its_stream_in_a_cluster() {
+    let cluster = Cluster::start(&Server::find("redis-7.0").unwrap());
+    let any = &cluster.nodes[0];
+    for stream in ["a", "b", "c", "{x}:s"] {
+        text(any, &["streams", "publish", stream, "n=1"]);
+    }
+    let all = json(any, &["streams", "ls"]);
+    let names: Vec<&str> =
+        all.as_array().unwrap().iter().map(|row| row["stream"].as_str().unwrap()).collect();
+    assert_eq!(names, ["a", "b", "c", "{x}:s"]);
+    let owner = &cluster.nodes[cluster.owner("b")];
+    owner.cli(&["XADD", "b:dlq", "*", "n", "1", "dlq.stream", "{x}:s"]);
+    let elsewhere = &cluster.nodes[cluster.owner("b:dlq")];
+    elsewhere.cli(&["XADD", "b:dlq", "*", "n", "2", "dlq.stream", "{x}:s"]);
+    let done = json(any, &["dlq", "requeue", "b:dlq", "--yes", "b:dlq"]);
+    let held = json(any, &["streams", "inspect", "{x}:s"])["info"]["length"].as_u64().unwrap();
+    assert_eq!(held, 1 + done["requeued"].as_u64().unwrap());
+    assert_eq!(json(any, &["streams", "inspect", "b:dlq"])["info"]["length"], 0);
+}
