@@ -13,6 +13,7 @@ pub static DISTRIBUTION: Distribution = Distribution {
         &receivers::nop::FACTORY,
         &receivers::otlp::FACTORY,
         &receivers::redis::FACTORY,
+        &receivers::redis_stream::FACTORY,
         &receivers::redis_stream_metrics::FACTORY,
     ],
     processors: &[

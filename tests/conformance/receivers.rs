@@ -49,6 +49,16 @@ impl Feed {
                 );
                 (Feed::Fetches { _from: Box::new(redis) }, yaml)
             }
+            "redis_stream" => {
+                let redis = Redis::start();
+                redis.fill("orders", 3);
+                let yaml = format!(
+                    "{{endpoint: '{}', streams: [orders], encoding: fields, read: {{count: 1, block: 50ms}}, \
+                     retry: {{backoff: {{initial: 10ms}}}}}}",
+                    redis.addr()
+                );
+                (Feed::Fetches { _from: Box::new(redis) }, yaml)
+            }
             "otlp" => {
                 let port = free_port();
                 let yaml = format!("{{protocols: {{http: {{endpoint: '127.0.0.1:{port}'}}}}}}");

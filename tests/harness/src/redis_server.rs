@@ -44,6 +44,7 @@ pub struct RedisBuilder {
     sentinel: bool,
     cluster: bool,
     lines: Vec<String>,
+    port: Option<u16>,
     unix_socket: bool,
     tls: bool,
     mutual_tls: bool,
@@ -93,6 +94,12 @@ impl RedisBuilder {
         self
     }
 
+    /// Listens on this port, where somebody waits already.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
     /// Adds an ACL user by its rules, such as `monitor on >secret ~* +info`.
     pub fn user(self, rules: &str) -> Self {
         self.config(&format!("user {rules}"))
@@ -125,7 +132,8 @@ impl RedisBuilder {
     /// Starts the server and waits until it answers.
     pub fn start(self) -> Redis {
         let dir = tempfile::tempdir().expect("make a directory");
-        let port = if self.cluster { free_port_with_bus() } else { free_port() };
+        let free = if self.cluster { free_port_with_bus } else { free_port };
+        let port = self.port.unwrap_or_else(free);
         let certs = self.tls.then(|| Certs::generate(dir.path()));
         let tls_port = self.tls.then(free_port);
         let unix_socket = self.unix_socket.then(|| dir.path().join("redis.sock"));

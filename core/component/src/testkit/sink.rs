@@ -99,6 +99,13 @@ impl Sink {
         }
     }
 
+    /// Settles what is held, batch by batch in the order of arrival.
+    pub fn release_each(&self, mut outcome: impl FnMut() -> Outcome) {
+        for batch in std::mem::take(&mut *self.held.lock().unwrap()) {
+            batch.settle(&outcome());
+        }
+    }
+
     /// Panics that outlets reported.
     pub fn panics(&self) -> Vec<String> {
         self.panics.lock().unwrap().clone()

@@ -1,0 +1,118 @@
+//! This consumer's own pending entries that nobody has in hand: what it held when it ended, or what a lost connection brought
+//! to nobody.
+//!
+//! After a crash they are taken one by one, then twice as many with each success: one of them may be what the process died
+//! of, and being read again costs an entry one of its tries.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use streamgauge_streams::StreamId;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::intake::hand_over;
+use super::job::{Job, Phase};
+use super::keeper::Event;
+use super::line::{Backoff, Line};
+use super::pending::{Whose, page, take};
+use super::post::Failed;
+use super::stream::Stream;
+
+/// Entries of the pending list that are looked at in one request.
+const PAGE: usize = 500;
+
+/// Why entries are taken again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The stream is read for the first time: whatever is pending was left by a process before.
+    Start,
+    /// A connection was lost while it brought entries.
+    Lost,
+}
+
+/// Takes them all, and offers them. Ends when they are settled for the first time, or the receiver does.
+pub(super) async fn recover(
+    job: Arc<Job>,
+    tell: UnboundedSender<Event>,
+    streams: Vec<Arc<Stream>>,
+    why: Why,
+    mut alone: watch::Receiver<Option<bool>>,
+) {
+    let Some(first) = streams.first() else { return };
+    let mut line = Line::new(&job, &first.name);
+    let mut backoff = Backoff::of_connecting();
+    if why == Why::Start {
+        // Until the keeper knows whether another living process has this consumer's name: then what is pending is in its hands.
+        let verdict = tokio::select! {
+            verdict = alone.wait_for(Option::is_some) => verdict.is_ok_and(|alone| *alone == Some(true)),
+            () = job.phase_after(Phase::Running) => false,
+        };
+        if !verdict {
+            return;
+        }
+    }
+    for stream in &streams {
+        let mut cursor = Cursor { after: StreamId::ZERO, step: if why == Why::Start { 1 } else { PAGE } };
+        while job.phase() == Phase::Running {
+            match some(&job, &tell, &mut line, stream, &mut cursor).await {
+                Ok(true) => backoff.reset(),
+                Ok(false) => break,
+                Err(Failed::Refused(refusal)) if !refusal.kind.is_passing() => {
+                    job.counters.error("xclaim", refusal.kind.as_str());
+                    tracing::warn!(receiver = %job.host.id(), stream = stream.shown, "own pending entries cannot be read: {refusal}");
+                    break;
+                }
+                Err(error) => {
+                    if let Failed::Refused(refusal) = &error {
+                        line.heed(refusal).await;
+                    }
+                    tokio::select! {
+                        () = sleep(backoff.next(job.host.random().next())) => {}
+                        () = job.phase_after(Phase::Running) => return,
+                    }
+                }
+            }
+        }
+    }
+}
+
+struct Cursor {
+    after: StreamId,
+    step: usize,
+}
+
+/// Takes some of a stream's entries; `false` when there are none left.
+async fn some(
+    job: &Arc<Job>,
+    tell: &UnboundedSender<Event>,
+    line: &mut Line,
+    stream: &Arc<Stream>,
+    cursor: &mut Cursor,
+) -> Result<bool, Failed> {
+    let pending = page(line, stream, Whose::Of(&job.member.name), cursor.after, PAGE).await?;
+    let Some(last) = pending.last().map(|one| one.id) else { return Ok(false) };
+    let in_hand = job.hands.ids(stream);
+    let mut left = pending.into_iter().filter(|one| !in_hand.contains(&one.id));
+    let room = job.bound.room(1, 1.0).max(1);
+    let wanted: Vec<_> = left.by_ref().take(cursor.step.min(room)).collect();
+    let Some(taken) = wanted.last().map(|one| one.id) else {
+        cursor.after = last;
+        return Ok(true);
+    };
+    let found = take(job, tell, line, stream, &wanted, Duration::ZERO).await?;
+    cursor.after = taken;
+    job.counters.recovered.value.add(found.entries as u64);
+    let mut is_well = true;
+    for mut held in found.parts {
+        let heard = held.hear();
+        hand_over(job, tell, held).await;
+        tokio::select! {
+            delivered = heard => is_well &= delivered.unwrap_or(false),
+            () = job.phase_after(Phase::Running) => return Ok(false),
+        }
+    }
+    cursor.step = if is_well { (cursor.step * 2).min(job.config.read.count) } else { 1 };
+    Ok(true)
+}

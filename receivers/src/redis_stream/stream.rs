@@ -1,0 +1,80 @@
+//! One stream, as this receiver reads it.
+
+use std::sync::{Mutex, PoisonError};
+
+use streamgauge_component::Signal;
+use streamgauge_redis::slot;
+use streamgauge_streams::StreamId;
+
+use super::config::Level;
+
+/// One stream and the group that it is read by.
+#[derive(Debug)]
+pub(super) struct Stream {
+    /// The key.
+    pub name: Vec<u8>,
+    /// The same for people.
+    pub shown: String,
+    /// The group.
+    pub group: String,
+    /// How urgent its entries are.
+    pub level: Level,
+    /// What its entries are.
+    pub signal: Signal,
+    /// Where its dead letters go.
+    pub dead_letter: Option<Vec<u8>>,
+    /// It was found when others were read already: all that is in it is new.
+    pub is_late: bool,
+    /// The last entry that was read by `>`.
+    pub last_read: Mutex<Option<StreamId>>,
+}
+
+/// What begins every key of a heartbeat, for ACL rules.
+pub(super) const HEARTBEATS: &str = "streamgauge:heartbeat:";
+
+impl Stream {
+    /// Remembers what was read last.
+    pub fn note_read(&self, id: StreamId) {
+        *self.last_read.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
+    }
+
+    /// The key of a consumer's heartbeat. It lies in the stream's slot, so that a cluster's node that has the stream has it;
+    /// names with a `}` out of place have none.
+    pub fn heartbeat(&self, consumer: &[u8]) -> Option<Vec<u8>> {
+        let has_tag = self.name.iter().position(|byte| *byte == b'{').is_some_and(|open| {
+            self.name[open + 1..].iter().position(|byte| *byte == b'}').is_some_and(|length| length > 0)
+        });
+        let (open, close): (&[u8], &[u8]) = if has_tag { (b"", b"") } else { (b"{", b"}") };
+        let key =
+            [HEARTBEATS.as_bytes(), open, &self.name, close, b":", self.group.as_bytes(), b":", consumer]
+                .concat();
+        (slot(&key) == slot(&self.name)).then_some(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heartbeat_lies_in_the_slot_of_its_stream() {
+        for name in ["orders", "{a}b", "x{a}y{b}", "{}orders", "a}b", "a{b"] {
+            let stream = Stream {
+                name: name.into(),
+                shown: name.to_owned(),
+                group: "g".to_owned(),
+                level: Level::Normal,
+                signal: Signal::Logs,
+                dead_letter: None,
+                is_late: false,
+                last_read: Mutex::default(),
+            };
+            let Some(key) = stream.heartbeat(b"me") else {
+                assert!(name.contains('}'), "{name}");
+                continue;
+            };
+            assert!(key.starts_with(b"streamgauge:heartbeat:") && key.ends_with(b":g:me"), "{name}");
+            assert_eq!(slot(&key), slot(name.as_bytes()), "{name}");
+        }
+    }
+}

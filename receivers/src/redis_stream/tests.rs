@@ -1,0 +1,11 @@
+//! Against real servers, with a sink of its own behind it.
+
+mod claiming;
+mod ends;
+mod faults;
+mod letters;
+mod modern;
+mod priority;
+mod reading;
+mod retrying;
+mod rig;
