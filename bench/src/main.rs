@@ -10,6 +10,7 @@ mod otlp;
 mod proc;
 mod streams;
 mod table;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -45,6 +46,8 @@ enum What {
     Otlp(OtlpArgs),
     /// Redis streams in and OTLP out, beside a loop that only reads and acknowledges.
     Streams(streams::StreamsArgs),
+    /// What watching 1,000 streams costs, beside redis_exporter on the same data.
+    Watch(watch::WatchArgs),
     /// What is lost and kept when things go wrong, ours and the Go Collector's.
     Chaos(chaos::ChaosArgs),
     /// The three most important rows of `otlp`, once.
@@ -79,6 +82,10 @@ fn main() -> ExitCode {
                 false
             }
         },
+        Some(What::Watch(args)) => watch::run(&args, &binary).unwrap_or_else(|error| {
+            eprintln!("bench: {error}");
+            false
+        }),
         Some(What::Chaos(args)) => chaos::run(&args, &binary).unwrap_or_else(|error| {
             eprintln!("bench: {error}");
             false

@@ -6,7 +6,7 @@
 pub mod bare;
 mod entries;
 pub mod producer;
-mod resp;
+pub mod resp;
 mod run;
 
 use std::path::Path;

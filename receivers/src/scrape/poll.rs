@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, join};
 use streamgauge_component::{
-    Ack, Batch, ComponentError, Context, Host, Outlet, Outlets, Part, Receiver, Signal,
+    Ack, Batch, ComponentError, Context, Host, InstrumentKind, Outlet, Outlets, Part, Receiver, Signal,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -110,13 +110,19 @@ async fn rounds(
 ) {
     let mut ticks = tokio::time::interval_at(Instant::now() + rhythm.initial_delay, rhythm.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let count = |name, unit, about| host.instrument(InstrumentKind::Counter, name, unit, about, Vec::new());
+    let done = count("streamgauge.receiver.rounds", "{round}", "Rounds of the receiver that came to an end.");
+    let busy = count("streamgauge.receiver.busy_time", "us", "Time that its rounds took.");
     loop {
         let (sender, requests) = mpsc::channel(1);
         let round = async {
             let found = Found(sender);
             let round = async {
                 ticks.tick().await;
+                let begin = Instant::now();
                 scrape.round(&found).await;
+                busy.value.add(u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX));
+                done.value.add(1);
             };
             tokio::select! {
                 biased;
