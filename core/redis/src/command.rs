@@ -272,8 +272,12 @@ impl ReadCommand {
         self.asking
     }
 
-    pub(crate) fn cmd(&self) -> &Cmd {
-        &self.cmd
+    /// The words on the wire.
+    pub(crate) fn wire(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        self.cmd.args_iter().map(|arg| match arg {
+            redis::Arg::Simple(bytes) => bytes,
+            _ => b"",
+        })
     }
 
     /// The command's words, for logs.

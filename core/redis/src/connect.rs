@@ -2,38 +2,23 @@
 
 use std::sync::Arc;
 
-use redis::aio::MultiplexedConnection;
-use redis::{
-    AsyncConnectionConfig, ErrorKind, Pipeline, ProtocolVersion, RedisConnectionInfo, RedisError, Value,
-};
+use redis::{RedisConnectionInfo, RedisError, ServerError, Value};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
-use crate::capped::{Allowance, Capped, Socket};
 use crate::command::ReadCommand;
 use crate::endpoint::{Address, Target};
 use crate::error::Unreachable;
 use crate::info::Info;
+use crate::live::{Broken, Live, Socket};
 use crate::reply::bytes;
 
 /// The name of our connections in CLIENT LIST.
 const NAME: &str = "streamgauge";
 /// What the answers to the first commands may hold.
 const GREETING: usize = 1 << 20;
-
-/// An open connection.
-pub(crate) struct Live {
-    connection: MultiplexedConnection,
-    allowance: Allowance,
-    driver: JoinHandle<()>,
-    /// The database that is selected.
-    pub(crate) db: u32,
-    /// Who answers.
-    pub(crate) identity: Arc<Identity>,
-}
 
 /// What a server says of itself when a connection is made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,20 +57,6 @@ impl Identity {
     }
 }
 
-impl Drop for Live {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
-}
-
-/// Why a pipeline has no answers.
-pub(crate) enum Broken {
-    /// More bytes came than were allowed.
-    TooLarge,
-    /// The connection is gone.
-    Lost(RedisError),
-}
-
 impl Live {
     /// Connects as the target says, in RESP3, and where the server or a proxy before it does not speak that, in RESP2.
     pub(crate) async fn open(
@@ -94,13 +65,13 @@ impl Live {
         resp3: &mut bool,
     ) -> Result<Live, Unreachable> {
         if *resp3 {
-            match Live::open_as(target, tls, ProtocolVersion::RESP3).await {
+            match Live::open_as(target, tls, true).await {
                 Err(Refusal::Protocol) => *resp3 = false,
                 Err(Refusal::Final(error)) => return Err(error),
                 Ok(live) => return Ok(live),
             }
         }
-        Live::open_as(target, tls, ProtocolVersion::RESP2).await.map_err(|refusal| match refusal {
+        Live::open_as(target, tls, false).await.map_err(|refusal| match refusal {
             Refusal::Final(error) => error,
             Refusal::Protocol => {
                 Unreachable::new("connect", format!("{} speaks no protocol of ours", target.address))
@@ -108,33 +79,52 @@ impl Live {
         })
     }
 
-    async fn open_as(target: &Target, tls: Option<&Tls>, protocol: ProtocolVersion) -> Result<Live, Refusal> {
-        let allowance = Allowance::default();
-        allowance.set(GREETING);
-        let socket = Capped { socket: socket(target, tls).await?, allowance: allowance.clone() };
-        let user = login(target).await?.set_db(i64::from(target.db)).set_protocol(protocol);
-        // redis-rs would give up on an answer after 500 ms; here the caller's deadline is the limit.
-        let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
-        let (connection, driver) = MultiplexedConnection::new_with_config(&user, socket, config)
-            .await
-            .map_err(|error| match protocol {
-                ProtocolVersion::RESP3 if no_resp3(&error) => Refusal::Protocol,
-                _ => Refusal::Final(refused(target, &error)),
-            })?;
-        let driver = tokio::spawn(driver);
-        let mut live = Live { connection, allowance, driver, db: target.db, identity: Arc::default() };
+    async fn open_as(target: &Target, tls: Option<&Tls>, is_resp3: bool) -> Result<Live, Refusal> {
+        let mut live = Live::new(socket(target, tls).await?);
+        let user = target.username.as_deref();
+        let password = password(target).await?;
+        let login = password.as_ref().map(|password| [user.unwrap_or("default"), password]);
+        let mut words: Vec<&[u8]> = Vec::new();
+        match (is_resp3, &login) {
+            (true, _) => {
+                words.extend([&b"HELLO"[..], b"3"]);
+                words.extend(login.iter().flatten().map(|word| word.as_bytes()));
+                if login.is_some() {
+                    words.insert(2, b"AUTH");
+                }
+            }
+            // A proxy may know no users.
+            (false, Some([_, password])) => {
+                words.push(b"AUTH");
+                words.extend(user.map(str::as_bytes));
+                words.push(password.as_bytes());
+            }
+            (false, None) => {}
+        }
+        if !words.is_empty()
+            && let Value::ServerError(error) = live.say(&words, GREETING).await.map_err(lost(target))?
+        {
+            return Err(match is_resp3 && no_resp3(&error) {
+                true => Refusal::Protocol,
+                false => Refusal::Final(refused(target, error, login.is_some())),
+            });
+        }
+        if target.db != 0 {
+            let db = target.db.to_string();
+            let answer = live.say(&[b"SELECT", db.as_bytes()], GREETING).await.map_err(lost(target))?;
+            if let Value::ServerError(error) = answer {
+                return Err(Refusal::Final(refused(target, error, false)));
+            }
+        }
+        live.db = target.db;
         live.greet(target).await?;
         Ok(live)
     }
 
     /// Says who we are, and learns who answers. A refusal costs nothing but the name.
     async fn greet(&mut self, target: &Target) -> Result<(), Unreachable> {
-        let lost = |broken| match broken {
-            Broken::TooLarge => Unreachable::new("connect", format!("{} is no Redis server", target.address)),
-            Broken::Lost(error) => refused(target, &error),
-        };
         let first = [ReadCommand::set_name(NAME), ReadCommand::info_server()];
-        let answers = self.send(&first, GREETING).await.map_err(lost)?;
+        let answers = self.send(&first, GREETING).await.map_err(lost(target))?;
         if let Some(Value::ServerError(error)) = answers.iter().find(|answer| no_auth(answer)) {
             let text = format!("{} asks for a password: set password ({})", target.address, error.code());
             return Err(Unreachable::new("auth", text));
@@ -149,25 +139,10 @@ impl Live {
                 ReadCommand::set_info("LIB-VER", env!("CARGO_PKG_VERSION")),
                 ReadCommand::no_touch(),
             ];
-            self.send(&more, GREETING).await.map_err(lost)?;
+            self.send(&more, GREETING).await.map_err(lost(target))?;
         }
         self.identity = Arc::new(identity);
         Ok(())
-    }
-
-    /// Sends commands in one piece and waits for all answers, which may hold `cap` bytes together. Errors of single
-    /// commands are among the answers.
-    pub(crate) async fn send(&mut self, commands: &[ReadCommand], cap: usize) -> Result<Vec<Value>, Broken> {
-        let mut pipeline = Pipeline::with_capacity(commands.len());
-        for command in commands {
-            pipeline.add_command(command.cmd().clone());
-        }
-        self.allowance.set(cap);
-        match self.connection.send_packed_commands(&pipeline, 0, commands.len()).await {
-            Ok(answers) => Ok(answers),
-            Err(_) if self.allowance.is_used_up() => Err(Broken::TooLarge),
-            Err(error) => Err(Broken::Lost(error)),
-        }
     }
 }
 
@@ -206,10 +181,9 @@ pub(crate) async fn password(target: &Target) -> Result<Option<String>, Unreacha
 }
 
 /// Whether HELLO 3 itself was refused: unknown, not allowed for this user, or no such protocol.
-fn no_resp3(error: &RedisError) -> bool {
-    let text = error.to_string().to_ascii_lowercase();
-    error.kind() == ErrorKind::RESP3NotSupported
-        || text.contains("noproto")
+fn no_resp3(error: &ServerError) -> bool {
+    let text = format!("{} {}", error.code(), error.details().unwrap_or("")).to_ascii_lowercase();
+    text.contains("noproto")
         || (text.contains("hello") && (text.contains("unknown") || text.contains("permission")))
 }
 
@@ -242,15 +216,27 @@ fn no_auth(answer: &Value) -> bool {
     matches!(answer, Value::ServerError(error) if error.code() == "NOAUTH")
 }
 
-fn refused(target: &Target, error: &RedisError) -> Unreachable {
-    let code = error.code().unwrap_or("");
+fn lost(target: &Target) -> impl Fn(Broken) -> Unreachable {
+    |broken| match broken {
+        Broken::TooLarge => Unreachable::new("connect", format!("{} is no Redis server", target.address)),
+        Broken::Lost(error) => {
+            let text = format!("{} as user {}: {error}", target.address, target.user());
+            Unreachable::new("connect", text)
+        }
+    }
+}
+
+/// The server's word against what was said first; `logs_in` when that held a password.
+fn refused(target: &Target, error: ServerError, logs_in: bool) -> Unreachable {
+    let code = error.code().to_owned();
     if code == "NOAUTH" {
         return Unreachable::new(
             "auth",
             format!("{} asks for a password: set password (NOAUTH)", target.address),
         );
     }
-    let is_auth = error.kind() == ErrorKind::AuthenticationFailed || code == "WRONGPASS";
+    let is_auth = logs_in && ["WRONGPASS", "ERR"].contains(&&*code);
     let stage = if is_auth { "auth" } else { "connect" };
+    let error = RedisError::from(error);
     Unreachable::new(stage, format!("{} as user {}: {error}", target.address, target.user()))
 }

@@ -4,6 +4,7 @@
 //! an estimate (the table in `command`, times what the node was slower or faster so far) and settled by the node's own
 //! `commandstats`: the mean time of a call since the last reading, times the calls that were ours.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -125,16 +126,16 @@ impl Governor {
 
     /// For each command why it is not sent, if so. Higher priorities have the budget first: the lower ones leave a part
     /// of it untouched.
-    pub(crate) fn plan(&self, commands: &[ReadCommand]) -> Vec<Option<CommandError>> {
+    pub(crate) fn plan<C: Borrow<ReadCommand>>(&self, commands: &[C]) -> Vec<Option<CommandError>> {
         let mut books = self.lock();
         let now = Instant::now();
         books.fill(now);
         let mut order: Vec<usize> = (0..commands.len()).collect();
-        order.sort_by_key(|index| std::cmp::Reverse(commands[*index].priority()));
+        order.sort_by_key(|index| std::cmp::Reverse(commands[*index].borrow().priority()));
         let (mut left, capacity, longest) = (books.left, books.capacity(), books.longest());
         let mut refused = vec![None; commands.len()];
         for index in order {
-            let command = &commands[index];
+            let command: &ReadCommand = commands[index].borrow();
             if books.usage.rests && command.priority() <= Priority::Normal {
                 refused[index] = Some(CommandError::resting());
                 *books.usage.shed.entry(command.name()).or_default() += 1;

@@ -11,7 +11,6 @@
 //! This crate knows nothing of metrics or pipelines.
 
 mod acl;
-mod capped;
 mod client;
 mod command;
 mod connect;
@@ -21,14 +20,15 @@ mod governor;
 mod id;
 mod info;
 mod latency;
+mod live;
 mod monitor;
 mod reply;
 mod slowlog;
 mod stream;
 mod topology;
+pub mod wire;
 
 pub use acl::{Denial, denials};
-pub use capped::Socket;
 pub use client::ClientLine;
 pub use command::{CommandLog, LOG_PAGE, Named, Priority, ReadCommand, SAFE_SETTINGS, Setting};
 pub use connect::Identity;
@@ -38,6 +38,7 @@ pub use governor::{Budget, Usage};
 pub use id::StreamId;
 pub use info::{Field, Info};
 pub use latency::{CommandHistogram, LatencyEvent, command_histograms, latency_events};
+pub use live::Socket;
 pub use monitor::{CallResult, Monitor};
 pub use redis::Value;
 pub use reply::{keys, number, pairs, scan_page, text};

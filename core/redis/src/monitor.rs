@@ -1,5 +1,6 @@
 //! The one connection to a node and user.
 
+use std::borrow::Borrow;
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
@@ -11,12 +12,12 @@ use rustls::ClientConfig;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
-use crate::capped::Socket;
 use crate::command::ReadCommand;
-use crate::connect::{Broken, Identity, Live, Tls, password, socket};
+use crate::connect::{Identity, Tls, password, socket};
 use crate::endpoint::Target;
 use crate::error::{CommandError, Unreachable};
 use crate::governor::{Budget, Governor, Usage};
+use crate::live::{Broken, Live, Socket};
 use crate::reply::text;
 
 /// Server time that one chunk of a pipeline may take, in microseconds: with what the estimate misses it stays below 1 ms.
@@ -184,17 +185,18 @@ impl Monitor {
         let mut state = timeout_at(deadline, self.state.lock()).await.map_err(|_| late())?;
         let had = state.live.is_some();
         let mut plan = self.plan(commands);
-        let mut sent: Vec<ReadCommand> = commands
+        let mut sent: Vec<&ReadCommand> = commands
             .iter()
             .zip(&plan)
             .filter(|(_, refused)| refused.is_none())
-            .map(|(c, _)| c.clone())
+            .map(|(command, _)| command)
             .collect();
-        let tells_stats = sent.iter().any(ReadCommand::tells_stats);
-        if !sent.is_empty() && !tells_stats && self.governor.wants_stats() {
+        let tells_stats = sent.iter().any(|command| command.tells_stats());
+        let stats = (!sent.is_empty() && !tells_stats && self.governor.wants_stats()).then(|| {
             let has_several = self.identity().is_some_and(|identity| identity.commands >= (7, 0));
-            sent.push(ReadCommand::info_commandstats(has_several));
-        }
+            ReadCommand::info_commandstats(has_several)
+        });
+        sent.extend(&stats);
         match timeout_at(deadline, self.run(&mut state, db, &sent)).await {
             Ok(answers) => {
                 let mut answers = answers?.into_iter();
@@ -224,8 +226,8 @@ impl Monitor {
             |command: &ReadCommand| known.refused.get(command.name()).map(|(_, error)| error.clone());
         let before: Vec<_> = commands.iter().map(refused).collect();
         drop(known);
-        let asked: Vec<_> =
-            commands.iter().zip(&before).filter(|(_, r)| r.is_none()).map(|(c, _)| c.clone()).collect();
+        let asked: Vec<&ReadCommand> =
+            commands.iter().zip(&before).filter(|(_, r)| r.is_none()).map(|(c, _)| c).collect();
         let mut planned = self.governor.plan(&asked).into_iter();
         before.into_iter().map(|refused| refused.or_else(|| planned.next().flatten())).collect()
     }
@@ -247,7 +249,7 @@ impl Monitor {
         &self,
         state: &mut State,
         db: u32,
-        commands: &[ReadCommand],
+        commands: &[&ReadCommand],
     ) -> Result<Vec<CallResult>, Unreachable> {
         // Out of the state while in use: if this future is dropped, so is the connection with its unread answers.
         let idle = state.live.take();
@@ -295,18 +297,19 @@ impl Monitor {
         Ok(results)
     }
 
-    async fn send(&self, live: &mut Live, db: u32, chunk: &[ReadCommand]) -> Result<Vec<Value>, Broken> {
+    async fn send(&self, live: &mut Live, db: u32, chunk: &[&ReadCommand]) -> Result<Vec<Value>, Broken> {
         let selects = live.db != db;
-        if !selects && !chunk.iter().any(ReadCommand::is_asking) {
+        if !selects && !chunk.iter().any(|command| command.is_asking()) {
             return live.send(chunk, CAP).await;
         }
         let mut commands = Vec::with_capacity(chunk.len() + 1);
         let mut wanted = Vec::with_capacity(chunk.len());
-        commands.extend(selects.then(|| ReadCommand::select(db)));
+        let (select, ask) = (ReadCommand::select(db), ReadCommand::ask());
+        commands.extend(selects.then_some(&select));
         for command in chunk {
-            commands.extend(command.is_asking().then(ReadCommand::ask));
+            commands.extend(command.is_asking().then_some(&ask));
             wanted.push(commands.len());
-            commands.push(command.clone());
+            commands.push(*command);
         }
         let answers = live.send(&commands, CAP).await?;
         if selects {
@@ -368,15 +371,15 @@ fn wait(failures: u32, chance: u64) -> Duration {
 }
 
 /// The next commands to send together; `None` when all are sent.
-fn chunk(
-    rest: &[ReadCommand],
+fn chunk<C: Borrow<ReadCommand>>(
+    rest: &[C],
     single: bool,
     estimate: impl Fn(&ReadCommand) -> u32,
-) -> Option<&[ReadCommand]> {
+) -> Option<&[C]> {
     let limit = if single { 1 } else { CHUNK };
     let mut cost = 0u32;
     let fit = rest.iter().take(limit).take_while(|command| {
-        cost = cost.saturating_add(estimate(command));
+        cost = cost.saturating_add(estimate((*command).borrow()));
         cost <= CHUNK_COST
     });
     // A command above the limit goes alone.
@@ -410,7 +413,7 @@ mod tests {
         let too_dear = vec![ReadCommand::xinfo_consumers(b"s", b"g", u64::MAX); 2];
         assert_eq!(chunk(&too_dear, false, ReadCommand::cost).unwrap().len(), 1);
         assert_eq!(chunk(&cheap, true, ReadCommand::cost).unwrap().len(), 1);
-        assert!(chunk(&[], false, ReadCommand::cost).is_none());
+        assert!(chunk::<ReadCommand>(&[], false, ReadCommand::cost).is_none());
     }
 
     #[test]

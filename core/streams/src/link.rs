@@ -6,7 +6,6 @@
 mod refusal;
 mod reply;
 mod request;
-mod token;
 
 use std::collections::VecDeque;
 
@@ -19,10 +18,10 @@ pub use refusal::{Kind, Refusal};
 pub(crate) use reply::skip;
 pub use reply::{List, Replies, Reply};
 pub use request::Request;
-pub use token::Malformed;
-pub(crate) use token::{Token, token};
+pub use streamgauge_redis::wire::Malformed;
+pub(crate) use streamgauge_redis::wire::{Token, token};
 
-use token::Scan;
+use streamgauge_redis::wire::Scan;
 
 /// The room for replies that a link begins with: most have nothing to read for most of the time.
 const ROOM: usize = 4 << 10;

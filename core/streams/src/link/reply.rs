@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::refusal::Refusal;
-use super::token::{Malformed, Token, token};
+use super::{Malformed, Token, token};
 
 /// The replies to one request, in the order of its commands; their bytes are those that came.
 #[derive(Clone, Debug)]

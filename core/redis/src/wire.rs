@@ -1,4 +1,7 @@
-//! Replies as tokens: RESP2, and what of RESP3 a proxy may say.
+//! Replies as tokens: RESP2, and what of RESP3 a server says. To this crate's monitors they become values, to core/streams they
+//! stay where they lie.
+
+use redis::Value;
 
 /// The bytes are not what Redis documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,10 +17,14 @@ impl std::error::Error for Malformed {}
 
 /// One element of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Token<'a> {
+pub enum Token<'a> {
+    /// Nothing.
     Nil,
+    /// A number or a truth value.
     Integer(i64),
+    /// A text, or a number that is no whole one.
     Text(&'a [u8]),
+    /// A refusal.
     Error(&'a [u8]),
     /// So many elements follow that belong to it.
     List(usize),
@@ -25,7 +32,7 @@ pub(crate) enum Token<'a> {
 
 /// The token at `at`, which moves behind it; `None` when it is not there as a whole.
 #[inline]
-pub(crate) fn token<'a>(bytes: &'a [u8], at: &mut usize) -> Result<Option<Token<'a>>, Malformed> {
+pub fn token<'a>(bytes: &'a [u8], at: &mut usize) -> Result<Option<Token<'a>>, Malformed> {
     let rest = bytes.get(*at..).ok_or(Malformed)?;
     let Some((&kind, rest)) = rest.split_first() else { return Ok(None) };
     // Lengths and numbers are short, and looked at byte by byte; texts are found at once.
@@ -108,16 +115,16 @@ fn length(text: &[u8]) -> Result<Option<usize>, Malformed> {
 
 /// How far replies are there as a whole.
 #[derive(Debug, Default)]
-pub(crate) struct Scan {
+pub struct Scan {
     /// What was looked at.
-    pub(crate) at: usize,
+    pub at: usize,
     /// Tokens that the reply which is being read still wants.
     wants: usize,
 }
 
 impl Scan {
     /// Goes on until `replies` are whole; takes those that are from the number.
-    pub(crate) fn replies(&mut self, bytes: &[u8], replies: &mut usize) -> Result<(), Malformed> {
+    pub fn replies(&mut self, bytes: &[u8], replies: &mut usize) -> Result<(), Malformed> {
         while *replies > 0 {
             let Some(token) = token(bytes, &mut self.at)? else { return Ok(()) };
             self.wants = self.wants.max(1) - 1;
@@ -130,6 +137,53 @@ impl Scan {
         }
         Ok(())
     }
+}
+
+/// How deep answers may nest.
+const DEEP: usize = 32;
+
+/// The value at `at`, which moves behind it; maps are arrays of keys and values, as in RESP2.
+pub(crate) fn value(bytes: &[u8], at: &mut usize) -> Result<Value, Malformed> {
+    value_within(bytes, at, DEEP)
+}
+
+fn value_within(bytes: &[u8], at: &mut usize, deep: usize) -> Result<Value, Malformed> {
+    Ok(match token(bytes, at)?.ok_or(Malformed)? {
+        Token::Nil => Value::Nil,
+        Token::Integer(number) => Value::Int(number),
+        Token::Text(text) => Value::BulkString(text.to_vec()),
+        Token::Error(text) => refusal(text)?,
+        Token::List(count) => {
+            let deeper = deep.checked_sub(1).ok_or(Malformed)?;
+            // No more than can be there.
+            let mut items = Vec::with_capacity(count.min((bytes.len() - *at) / 3));
+            for _ in 0..count {
+                items.push(value_within(bytes, at, deeper)?);
+            }
+            Value::Array(items)
+        }
+    })
+}
+
+fn refusal(text: &[u8]) -> Result<Value, Malformed> {
+    let line: Vec<u8> = text.iter().copied().filter(|byte| !b"\r\n".contains(byte)).collect();
+    redis::parse_redis_value(&[b"-", &*line, b"\r\n"].concat()).map_err(|_| Malformed)
+}
+
+/// Appends a command, given by its words.
+pub(crate) fn put_command<'a>(out: &mut Vec<u8>, words: impl Iterator<Item = &'a [u8]> + Clone) {
+    put_head(out, b'*', words.clone().count());
+    for word in words {
+        put_head(out, b'$', word.len());
+        out.extend_from_slice(word);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn put_head(out: &mut Vec<u8>, kind: u8, number: usize) {
+    out.push(kind);
+    out.extend_from_slice(number.to_string().as_bytes());
+    out.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]
@@ -198,11 +252,29 @@ mod tests {
         assert_eq!((ends, left), (vec![23, 28, 33, 39], 0));
     }
 
+    #[test]
+    fn replies_of_both_protocols_become_the_same_values() {
+        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let map = Value::Array(vec![text("lag"), Value::Nil, text("n"), Value::Int(3)]);
+        for wire in ["%2\r\n+lag\r\n_\r\n$1\r\nn\r\n:3\r\n", "*4\r\n$3\r\nlag\r\n$-1\r\n$1\r\nn\r\n:3\r\n"] {
+            assert_eq!(value(wire.as_bytes(), &mut 0), Ok(map.clone()), "{wire:?}");
+        }
+        for wire in ["-WRONGTYPE Operation against\r\n", "!23\r\nWRONGTYPE Oper\nation a\r\n"] {
+            let Ok(Value::ServerError(error)) = value(wire.as_bytes(), &mut 0) else { panic!("{wire:?}") };
+            assert_eq!(error.code(), "WRONGTYPE");
+        }
+        assert_eq!(value("*1\r\n".repeat(1_000).as_bytes(), &mut 0), Err(Malformed), "too deep");
+        let mut out = Vec::new();
+        put_command(&mut out, [&b"GET"[..], b"k\r\n"].into_iter());
+        assert_eq!(out, b"*2\r\n$3\r\nGET\r\n$3\r\nk\r\n\r\n");
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes: Vec<u8>, header in prop::sample::select(vec!["", "$", "*", ":", "$9223372036854775807\r\n", "*1\r\n"])) {
             let wire = [header.as_bytes(), &bytes].concat();
             let _ = one(&wire);
+            let _ = value(&wire, &mut 0);
             let _ = Scan::default().replies(&wire, &mut 3);
         }
     }
