@@ -259,7 +259,7 @@ mod tests {
         for wire in ["%2\r\n+lag\r\n_\r\n$1\r\nn\r\n:3\r\n", "*4\r\n$3\r\nlag\r\n$-1\r\n$1\r\nn\r\n:3\r\n"] {
             assert_eq!(value(wire.as_bytes(), &mut 0), Ok(map.clone()), "{wire:?}");
         }
-        for wire in ["-WRONGTYPE Operation against\r\n", "!23\r\nWRONGTYPE Oper\nation a\r\n"] {
+        for wire in ["-WRONGTYPE Operation against\r\n", "!22\r\nWRONGTYPE Oper\nation a\r\n"] {
             let Ok(Value::ServerError(error)) = value(wire.as_bytes(), &mut 0) else { panic!("{wire:?}") };
             assert_eq!(error.code(), "WRONGTYPE");
         }

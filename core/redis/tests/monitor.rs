@@ -32,7 +32,7 @@ async fn one(monitor: &Monitor, command: ReadCommand) -> CallResult {
 }
 
 async fn is_alive(monitor: &Monitor) {
-    assert_eq!(one(monitor, ReadCommand::ping()).await, Ok(Value::SimpleString("PONG".into())));
+    assert_eq!(one(monitor, ReadCommand::ping()).await, Ok(Value::BulkString(b"PONG".to_vec())));
 }
 
 fn fault(result: &CallResult) -> Fault {
@@ -199,13 +199,23 @@ async fn resp3_is_spoken_and_resp2_where_it_may_not_be() {
             server.fill("s", 1);
             server.run::<()>("XGROUP CREATE s g 0");
         }
-        let groups = |monitor: Monitor| async move {
-            let value = one(&monitor, ReadCommand::xinfo_groups(b"s", 1)).await.unwrap();
-            let Value::Array(groups) = value else { panic!("{value:?}") };
-            matches!(groups[0], Value::Map(_))
+        let groups = |server: &Redis| {
+            let monitor = monitor(&server.url());
+            async move {
+                let value = one(&monitor, ReadCommand::xinfo_groups(b"s", 1)).await.unwrap();
+                let groups = streamgauge_redis::GroupInfo::parse_all(&value).unwrap();
+                groups.into_iter().map(|group| (group.name, group.pending)).collect::<Vec<_>>()
+            }
         };
-        assert!(groups(monitor(&new.url())).await, "maps are of RESP3");
-        assert!(!groups(monitor(&old.url())).await, "where nobody knows HELLO, RESP2 is spoken");
+        let all = vec![(b"g".to_vec(), 0)];
+        assert_eq!((groups(&new).await, groups(&old).await), (all.clone(), all));
+        let said_hello = |server: &Redis| {
+            let stats = server.cli(&["info", "commandstats"]);
+            stats
+                .lines()
+                .any(|line| line.starts_with("cmdstat_hello:calls=1,") && line.contains("failed_calls=0"))
+        };
+        assert!(said_hello(&new) && !said_hello(&old), "where nobody knows HELLO, RESP2 is spoken");
     }
 }
 
@@ -296,10 +306,8 @@ async fn the_accounts_are_those_of_the_server() {
             .chain(std::iter::repeat_n(ReadCommand::xinfo_stream(b"s"), 50))
             .collect();
         monitor.call(0, &commands, soon()).await.unwrap();
-        let Value::VerbatimString { text, .. } = one(&monitor, ReadCommand::info_everything()).await.unwrap()
-        else {
-            panic!("INFO is verbatim in RESP3")
-        };
+        let answer = one(&monitor, ReadCommand::info_everything()).await.unwrap();
+        let text = streamgauge_redis::text(&answer);
         let info = Info::parse(&text);
         let theirs: f64 = ["xlen", "xinfo|stream", "xinfo", "info"]
             .iter()
