@@ -31,4 +31,5 @@ mod redis_exporter;
 mod redis_logs;
 mod reload;
 mod remote_write_restart;
+mod stream_transport;
 mod support;
