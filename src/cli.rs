@@ -5,7 +5,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{components, demo, dlq, doctor, health, import, print_config, queue, run, streams, validate};
+use crate::{
+    bench, components, demo, dlq, doctor, explain, health, import, print_config, queue, run, streams,
+    validate,
+};
 
 /// Exit codes, the same for every command.
 pub(crate) mod exit {
@@ -51,6 +54,10 @@ enum Command {
     Streams(streams::StreamsArgs),
     /// Look at dead letter streams, put letters back, empty them.
     Dlq(dlq::DlqArgs),
+    /// Put load on a Redis.
+    Bench(bench::BenchArgs),
+    /// Say what an answer of Redis means, and what to do.
+    Explain(explain::ExplainArgs),
     /// Show the main job on a private Redis, or the one of REDIS_URL, with a workload.
     Demo(demo::DemoArgs),
 }
@@ -84,6 +91,8 @@ pub fn main() -> ExitCode {
         Some(Command::Queue(args)) => queue::queue(&args),
         Some(Command::Streams(args)) => streams::streams(&args),
         Some(Command::Dlq(args)) => dlq::dlq(&args),
+        Some(Command::Bench(args)) => bench::bench(&args),
+        Some(Command::Explain(args)) => explain::explain(&args),
         Some(Command::Demo(args)) => demo::demo(&args),
     };
     match done {

@@ -1,6 +1,7 @@
 //! The command line of Streamgauge: one file a command, and the one list of components in this binary.
 
 mod ask;
+mod bench;
 pub mod catalogue;
 pub mod cli;
 mod collector;
@@ -12,6 +13,7 @@ pub mod distribution;
 mod dlq;
 mod doctor;
 mod durability;
+mod explain;
 mod first_screen;
 mod health;
 mod human;

@@ -1,6 +1,6 @@
 //! `streamgauge streams`: the streams of a Redis, as its own commands show them, and what people do to them.
 //!
-//! - [`ls`], [`inspect`], [`tail`], [`pending`]: look; names and numbers are those of XINFO and XPENDING.
+//! - [`ls`], [`inspect`], [`tail`], [`find`], [`pending`]: look; names and numbers are those of XINFO and XPENDING.
 //! - [`publish`], [`claim`]: add an entry; take over entries that somebody left.
 //! - [`trim`], [`reset`]: with a preview of what is lost, replayed or skipped, and only once the name was said again.
 //!
@@ -8,6 +8,7 @@
 
 mod claim;
 pub(crate) mod entry;
+mod find;
 mod inspect;
 mod ls;
 mod pending;
@@ -39,6 +40,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Show the last entries, and those that come.
     Tail(tail::TailArgs),
+    /// Find the entries that have a value, such as a correlation id, in all streams.
+    Find(find::FindArgs),
     /// Show the entries that a group has not acknowledged.
     Pending(pending::PendingArgs),
     /// Give entries that a consumer left to another one.
@@ -58,6 +61,7 @@ pub(crate) fn streams(args: &StreamsArgs) -> Result<(), Failure> {
         Command::Ls(args) => ls::ls(server, args, json).await,
         Command::Inspect(args) => inspect::inspect(server, args, json).await,
         Command::Tail(args) => tail::tail(server, args, json).await,
+        Command::Find(args) => find::find(server, args, json).await,
         Command::Pending(args) => pending::pending(server, args, json).await,
         Command::Claim(args) => claim::claim(server, args, json).await,
         Command::Trim(args) => trim::trim(server, args, json).await,

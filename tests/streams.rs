@@ -337,3 +337,69 @@ fn every_command_finds_its_stream_in_a_cluster() {
     assert_eq!(held, 1 + done["requeued"].as_u64().unwrap());
     assert_eq!(json(any, &["streams", "inspect", "b:dlq"])["info"]["length"], 0);
 }
+
+#[test]
+fn what_has_a_correlation_id_is_found_in_streams_and_dead_letters() {
+    let redis = Redis::start();
+    let mut pipe = redis::pipe();
+    for n in 0..100_000 {
+        let id = if n % 50_000 == 77 { "wanted" } else { "other" };
+        pipe.cmd("XADD")
+            .arg("opsconductor:ai:events")
+            .arg("*")
+            .arg("n")
+            .arg(n)
+            .arg("correlation_id")
+            .arg(id)
+            .ignore();
+    }
+    pipe.query::<()>(&mut redis.connection()).unwrap();
+    redis.cli(&["XADD", "opsconductor:ai:events:dlq", "*", "correlation_id", "wanted", "dlq.stream", "x"]);
+    redis.cli(&["XADD", "notes", "*", "text", "wanted"]);
+    let began = Instant::now();
+    let found = text(&redis, &["streams", "find", "wanted", "--field", "correlation_id", "--json"]);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    let streams: Vec<Value> = found.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names: Vec<&str> = streams.iter().map(|entry| entry["stream"].as_str().unwrap()).collect();
+    assert_eq!(names, ["opsconductor:ai:events", "opsconductor:ai:events", "opsconductor:ai:events:dlq"]);
+    assert_eq!(text(&redis, &["streams", "find", "wanted", "--json"]).lines().count(), 4);
+    assert!(error(&redis, &["streams", "find", "nowhere"], "").contains("no entry"));
+}
+
+#[test]
+fn ten_thousand_messages_take_the_memory_that_inspect_shows() {
+    let redis = Redis::start();
+    let data = "x".repeat(200);
+    let mut pipe = redis::pipe();
+    for n in 0..10_000 {
+        pipe.cmd("XADD").arg("s").arg("*").arg("data").arg(&data).arg("n").arg(n).ignore();
+    }
+    pipe.query::<()>(&mut redis.connection()).unwrap();
+    let all = json(&redis, &["streams", "inspect", "s"]);
+    let bytes = all["memory_bytes"].as_u64().unwrap();
+    assert!((2_000_000..10_000_000).contains(&bytes), "{bytes}");
+    assert!(text(&redis, &["streams", "inspect", "s"]).contains("MEMORY USAGE s"));
+}
+
+#[test]
+fn a_letter_without_its_entrys_fields_stays_where_it_is() {
+    let redis = Redis::start();
+    redis.cli(&["XADD", "s:dlq", "*", "dlq.stream", "s", "dlq.request", "bytes"]);
+    let done = json(&redis, &["dlq", "requeue", "s:dlq", "--yes", "s:dlq"]);
+    assert_eq!((&done["requeued"], &done["stay"]), (&json!(0), &json!(1)));
+    assert_eq!((redis.run::<usize>("XLEN s:dlq"), redis.run::<usize>("XLEN s")), (1, 0));
+}
+
+#[test]
+fn a_load_of_a_thousand_entries_is_a_lag_of_a_thousand() {
+    let redis = Redis::start();
+    redis.run::<()>("XGROUP CREATE events:chat g 0 MKSTREAM");
+    let done = json(&redis, &["bench", "produce", "--stream", "events:chat", "--count", "1000"]);
+    assert_eq!(done["entries"], 1000);
+    assert_eq!(json(&redis, &["streams", "ls", "events:*"])[0]["lag"], 1000);
+    let last = redis.cli(&["XREVRANGE", "events:chat", "+", "-", "COUNT", "1"]);
+    assert!(last.ends_with("event_type\ntest_message\ndata\ntest_999"), "{last}");
+    let began = Instant::now();
+    json(&redis, &["bench", "produce", "--count", "50", "--rate", "100", "--pipeline", "10"]);
+    assert!(began.elapsed() >= Duration::from_millis(350), "a hundred a second");
+}

@@ -38,7 +38,7 @@ pub(super) async fn requeue(server: &mut Server, args: &RequeueArgs, json: bool)
     let key = args.stream.as_bytes();
     let preview = preview(server, args).await?;
     if preview.matching == 0 || args.dry_run {
-        let all = json!({"stream": args.stream, "matching": preview.matching, "without_source": preview.homeless,
+        let all = json!({"stream": args.stream, "matching": preview.matching, "stay": preview.stay,
             "requeued": 0, "dry_run": args.dry_run});
         return show(json, &all, || preview.text(args));
     }
@@ -50,7 +50,7 @@ pub(super) async fn requeue(server: &mut Server, args: &RequeueArgs, json: bool)
     });
     let mut requeued = 0u64;
     let walked = args.filter.walk(server, key, None, async |server, letter| {
-        let Some(to) = args.to.clone().or_else(|| letter.field("dlq.stream")) else { return Ok(()) };
+        let Some(to) = target(args, &letter) else { return Ok(()) };
         if let Some(pace) = &mut pace {
             pace.tick().await;
         }
@@ -59,7 +59,7 @@ pub(super) async fn requeue(server: &mut Server, args: &RequeueArgs, json: bool)
         Ok(())
     });
     let failed = walked.await.err();
-    let all = json!({"stream": args.stream, "matching": preview.matching, "without_source": preview.homeless,
+    let all = json!({"stream": args.stream, "matching": preview.matching, "stay": preview.stay,
         "requeued": requeued, "dry_run": false});
     show(json, &all, || format!("requeued {requeued} of {} letters of {}", preview.matching, args.stream))?;
     failed.map_or(Ok(()), Err)
@@ -67,17 +67,23 @@ pub(super) async fn requeue(server: &mut Server, args: &RequeueArgs, json: bool)
 
 struct Preview {
     matching: u64,
-    /// Letters that do not say where they came from, and go nowhere.
-    homeless: u64,
+    /// Letters that go nowhere.
+    stay: u64,
     targets: Vec<(String, u64)>,
 }
 
+/// Where a letter goes. One without fields of its own, whose entry was trimmed before it became a letter, is no entry.
+fn target(args: &RequeueArgs, letter: &Shown) -> Option<String> {
+    let to = args.to.clone().or_else(|| letter.field("dlq.stream"));
+    to.filter(|_| !letter::original(letter).is_empty())
+}
+
 async fn preview(server: &mut Server, args: &RequeueArgs) -> Result<Preview, Failure> {
-    let mut preview = Preview { matching: 0, homeless: 0, targets: Vec::new() };
+    let mut preview = Preview { matching: 0, stay: 0, targets: Vec::new() };
     let walked = args.filter.walk(server, args.stream.as_bytes(), None, async |_, letter| {
         preview.matching += 1;
-        match args.to.clone().or_else(|| letter.field("dlq.stream")) {
-            None => preview.homeless += 1,
+        match target(args, &letter) {
+            None => preview.stay += 1,
             Some(to) => match preview.targets.iter_mut().find(|(known, _)| *known == to) {
                 Some((_, count)) => *count += 1,
                 None => preview.targets.push((to, 1)),
@@ -95,11 +101,9 @@ impl Preview {
         for (to, count) in &self.targets {
             text.push_str(&format!("\n{count} go to {to}."));
         }
-        if self.homeless > 0 {
-            text.push_str(&format!(
-                "\n{} say no stream that they came from, and stay: name one with --to.",
-                self.homeless
-            ));
+        if self.stay > 0 {
+            let why = "they say no stream that they came from (name one with --to), or hold no fields";
+            text.push_str(&format!("\n{} stay: {why}.", self.stay));
         }
         text
     }

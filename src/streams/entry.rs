@@ -1,7 +1,7 @@
 //! An entry as it is shown.
 
 use serde_json::{Value, json};
-use streamgauge_streams::{Entries, Item, Reply};
+use streamgauge_streams::{Entries, Entry, Item, Reply};
 
 use super::when;
 use crate::cli::Failure;
@@ -15,6 +15,12 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
+    /// An entry, apart from the answer that it stood in.
+    pub(crate) fn of(entry: &Entry<'_>) -> Shown {
+        let fields = entry.fields.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+        Shown { id: entry.id.to_string(), fields }
+    }
+
     /// The entries of an answer to XRANGE or XREVRANGE.
     pub(crate) fn all(reply: &Reply<'_>) -> Result<Vec<Shown>, Failure> {
         let mut entries = Entries::of_one(reply.list());
@@ -26,9 +32,7 @@ impl Shown {
         let mut all = Vec::new();
         while let Some(item) = entries.next_entry().map_err(Failure::runtime)? {
             if let Item::Entry(entry) = item {
-                let fields =
-                    entry.fields.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
-                all.push(Shown { id: entry.id.to_string(), fields });
+                all.push(Shown::of(&entry));
             }
         }
         Ok(all)

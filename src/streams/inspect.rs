@@ -33,12 +33,15 @@ pub(super) async fn inspect(server: &mut Server, args: &InspectArgs, json: bool)
         let pending = server.one(key, &[b"XPENDING", key, name.as_bytes()]).await?;
         found.push(Group { name, group, consumers, pending });
     }
+    // A server without it, or a user who may not ask, has no number there.
+    let memory = server.one(key, &[b"MEMORY", b"USAGE", key]).await.unwrap_or(Value::Null);
     let all = json!({
         "stream": args.stream,
         "info": object(&stream),
+        "memory_bytes": memory,
         "groups": found.iter().map(Group::json).collect::<Vec<_>>(),
     });
-    show(json, &all, || text(&args.stream, &stream, &found))
+    show(json, &all, || text(&args.stream, &stream, &memory, &found))
 }
 
 struct Group {
@@ -59,8 +62,9 @@ impl Group {
 }
 
 /// Under each command, which can be typed as it stands, what it answers.
-fn text(stream: &str, info: &Value, groups: &[Group]) -> String {
+fn text(stream: &str, info: &Value, memory: &Value, groups: &[Group]) -> String {
     let mut text = format!("XINFO STREAM {stream}\n{}", list(&pairs(info)));
+    text.push_str(&format!("\n\nMEMORY USAGE {stream}\n{}", cell(memory)));
     let all: Vec<&Value> = groups.iter().map(|group| &group.group).collect();
     text.push_str(&format!("\n\nXINFO GROUPS {stream}\n{}", rows(&all)));
     for group in groups {
