@@ -100,3 +100,45 @@ fn a_dead_letter_that_is_not_configured_and_a_circle_are_errors_with_their_place
     let text = streamgauge_config::render(&found, streamgauge_config::Style::Plain);
     assert_eq!(text.matches("leads back to this exporter").count(), 2, "{text}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_fallback_is_an_edge_that_takes_its_share_and_what_fails_and_its_sources_hear_it() {
+    let exporters = "
+  record/fa: {refuse: true, queue_size: 9, share: 0.5, fallback: {exporter: record/fa2}}
+  record/fa2: {queue_size: 9}
+  record/fb: {queue_size: 9, share: 1, fallback: {exporter: record/fb2}}
+  record/fb2: {refuse: true}";
+    let running = start(&format!(
+        "
+receivers: {{given/fa: , given/fb: }}
+exporters:
+{exporters}
+service: {{pipelines: {{logs: {{receivers: [given/fa], exporters: [record/fa]}}, logs/b: {{receivers: [given/fb], exporters: [record/fb]}}}}}}
+"
+    ))
+    .await;
+    for _ in 0..4 {
+        assert_eq!(given("given/fa").send(&[1]).await, Outcome::Delivered);
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(exporter("record/fa2").records().len(), 4, "two by its share, two that failed");
+    let refused = given("given/fb").send(&[1]).await;
+    assert!(matches!(refused, Outcome::Rejected { .. }), "what the other said is heard: {refused:?}");
+    assert!(exporter("record/fb").records().is_empty());
+    assert_balanced(&running);
+    running.stop(PATIENCE).await;
+}
+
+#[test]
+fn dead_letters_and_fallbacks_that_lead_in_a_circle_are_an_error() {
+    let exporters = "
+  record/fc: {fallback: {exporter: record/fc2}}
+  record/fc2: {dead_letter: {exporter: record/fc}}";
+    let found = plan(&yaml("fc", exporters)).err().unwrap();
+    let text = streamgauge_config::render(&found, streamgauge_config::Style::Plain);
+    assert!(text.contains("exporters::record/fc::fallback::exporter"), "{text}");
+    assert_eq!(text.matches("leads back to this exporter").count(), 2, "{text}");
+    let found = plan(&yaml("fd", "  record/fd: {fallback: {exporter: record/none}}")).err().unwrap();
+    let text = streamgauge_config::render(&found, streamgauge_config::Style::Plain);
+    assert!(text.contains("references exporter \"record/none\" which is not configured"), "{text}");
+}

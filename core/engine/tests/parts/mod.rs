@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use streamgauge_component::{
     Accepted, Ack, Batch, BoxFuture, Clock, ComponentConfig, ComponentError, ConfigType, ConnectorFactory,
     Context, DeadLetterSettings, DeliverySettings, Description, ExportError, Exporter, ExporterFactory,
-    ExporterParts, Held, Host, Optional, Out, Outcome, Outlets, Part, Processor, ProcessorFactory, Receiver,
-    ReceiverFactory, Request, RetrySettings, Signal, Stability,
+    ExporterParts, Fallback, FallbackSettings, Held, Host, Optional, Out, Outcome, Outlets, Part, Processor,
+    ProcessorFactory, Receiver, ReceiverFactory, Request, RetrySettings, Signal, Stability,
 };
 use streamgauge_config::{Diagnostics, Loader};
 use streamgauge_engine::{Distribution, Plan, Running};
@@ -162,6 +162,8 @@ static RECORD: ExporterFactory = ExporterFactory {
         delivery.queue.queue_size = config.queue_size.max(1);
         delivery.queue.block_on_overflow = config.block;
         delivery.dead_letter = config.dead_letter.clone();
+        let share = config.share;
+        delivery.fallback = config.fallback.as_ref().map(|s| Fallback { settings: s.clone(), share });
         Ok(ExporterParts { exporter: recorder, delivery })
     },
 };
@@ -176,6 +178,8 @@ struct RecordConfig {
     block: bool,
     refuse: bool,
     dead_letter: Optional<DeadLetterSettings>,
+    fallback: Optional<FallbackSettings>,
+    share: f64,
     version: u32,
 }
 
