@@ -31,7 +31,7 @@ pub(crate) struct Follow {
     pub(super) walk: Walk,
     /// The oldest entry that was not delivered when the group stood at the first id.
     next: Option<(StreamId, StreamId)>,
-    counted: Option<Count>,
+    counted: Option<Box<Count>>,
 }
 
 /// A count, and what the stream was like then.
@@ -112,7 +112,7 @@ impl FollowUp {
         server: &Server,
         asked: &[Asked],
         streams: &mut [Stream],
-        known: &mut HashMap<Vec<u8>, Known>,
+        known: &mut HashMap<Vec<u8>, Box<Known>>,
         round: u64,
         deadline: Instant,
     ) -> Result<(), Unreachable> {
@@ -154,7 +154,7 @@ impl FollowUp {
                 let stream = &streams[want.stream];
                 let Some(known) = known.get_mut(&stream.name) else { continue };
                 let group = &stream.groups[want.group];
-                let follow = known.follows.entry(group.info.name.clone()).or_default();
+                let follow = known.follows.of(&group.info.name);
                 wants.extend(self.take(want, n, answer, stream, group, follow));
             }
         }
@@ -166,14 +166,14 @@ impl FollowUp {
                 let delivered = group.info.last_delivered_id;
                 group.next = follow.next.filter(|(id, _)| Some(*id) == delivered).map(|(_, next)| next);
                 group.counted = follow.counted(group, stream.info.as_ref());
-                group.tally = (group.info.pending > 0).then(|| follow.walk.tally().clone());
+                group.tally = (group.info.pending > 0).then(|| follow.walk.tally());
             }
         }
         Ok(())
     }
 
     /// What this round would like to know. Who goes first changes from round to round, so that a small budget serves all.
-    fn wants(&mut self, streams: &[Stream], known: &HashMap<Vec<u8>, Known>, round: u64) -> Vec<Want> {
+    fn wants(&mut self, streams: &[Stream], known: &HashMap<Vec<u8>, Box<Known>>, round: u64) -> Vec<Want> {
         let mut wants = Vec::new();
         for (s, stream) in streams.iter().enumerate() {
             let Some(known) = known.get(&stream.name) else { continue };
@@ -264,7 +264,7 @@ impl FollowUp {
                 let entries = counted + ids.len() as u64;
                 let is_all = ids.len() < n as usize;
                 follow.counted =
-                    Some(Count { delivered, stream: info, counted: Counted { entries, is_all } });
+                    Some(Box::new(Count { delivered, stream: info, counted: Counted { entries, is_all } }));
                 let after = ids.last().filter(|_| !is_all).copied().unwrap_or(after);
                 (!is_all).then_some(What::Entries { after, counted: entries, all })?
             }
@@ -276,7 +276,7 @@ impl FollowUp {
 impl Follow {
     /// The count, where it still holds: the same place, nothing gone since; what was added since counts with it.
     fn counted(&self, group: &Group, stream: Option<&StreamInfo>) -> Option<Counted> {
-        let (Count { delivered, stream: then, counted }, now) = (self.counted.as_ref()?, stream?);
+        let (Count { delivered, stream: then, counted }, now) = (self.counted.as_deref()?, stream?);
         if group.info.last_delivered_id != Some(*delivered) || group.info.lag.is_some() {
             return None;
         }

@@ -31,6 +31,10 @@ impl<S: Sample> History<S> {
         if n >= 2 && self.0[n - 1].at().saturating_sub(self.0[n - 2].at()) < spacing {
             self.0[n - 1] = sample;
         } else {
+            if n == self.0.capacity() {
+                // Two, and then all that there will ever be.
+                self.0.reserve_exact(if n == 0 { 2 } else { (MOST as usize + 1).saturating_sub(n).max(1) });
+            }
             self.0.push_back(sample);
         }
         while self.0.len() > 2 && self.0[1].at() + window <= sample.at() {

@@ -1,10 +1,9 @@
 //! What was seen of streams before.
 
-use std::collections::HashMap;
-
 use streamgauge_redis::{CallResult, CommandError, GroupInfo, PendingEntry, StreamId, StreamInfo, Value};
 use tokio::time::Instant;
 
+use super::by_name::ByName;
 use super::consumers::Consumers;
 use super::follow::Follow;
 use super::observe::Stream;
@@ -16,14 +15,15 @@ pub(super) struct Known {
     pub(super) length: u64,
     pub(super) groups: Vec<GroupInfo>,
     pub(super) info: Option<(StreamInfo, Instant)>,
-    pub(super) details: HashMap<Vec<u8>, Detail>,
+    pub(super) details: ByName<Detail>,
     /// What goes on over several rounds, by group.
-    pub(super) follows: HashMap<Vec<u8>, Follow>,
+    pub(super) follows: ByName<Follow>,
 }
 
 /// What was asked about a group, when its numbers were these.
 pub(super) struct Detail {
-    pub(super) group: GroupInfo,
+    pub(super) numbers: Numbers,
+    /// Without its consumer, whom nobody asks for.
     pub(super) oldest: Option<PendingEntry>,
     pub(super) consumers: Consumers,
     pub(super) at: Instant,
@@ -38,10 +38,15 @@ impl Known {
 impl Detail {
     /// A longer stream alone changes nothing about who holds what.
     pub(super) fn has_moved(&self, group: &GroupInfo) -> bool {
-        let numbers =
-            |group: &GroupInfo| (group.consumers, group.pending, group.last_delivered_id, group.entries_read);
-        numbers(&self.group) != numbers(group)
+        self.numbers != numbers(group)
     }
+}
+
+/// What changes when who holds what changes.
+pub(super) type Numbers = (u64, u64, Option<StreamId>, Option<u64>);
+
+pub(super) fn numbers(group: &GroupInfo) -> Numbers {
+    (group.consumers, group.pending, group.last_delivered_id, group.entries_read)
 }
 
 /// The oldest id that is left in a stream; above all ids when nothing is left.

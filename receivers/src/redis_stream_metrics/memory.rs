@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use streamgauge_redis::{GroupInfo, StreamId, StreamInfo};
 
+use super::by_name::ByName;
 use super::clock::age_ms;
 use super::config::StreamConfig;
 use super::history::{History, Sample};
@@ -23,7 +24,7 @@ const SURE: f64 = 5.0;
 pub(crate) struct Memory {
     window: Duration,
     states: States,
-    streams: HashMap<Vec<u8>, StreamMemory>,
+    streams: HashMap<Vec<u8>, Box<StreamMemory>>,
     round: u64,
     /// Whether the server may count what a group has read as if it had lost nothing.
     counts_on: bool,
@@ -71,7 +72,7 @@ struct StreamMemory {
     round: u64,
     offsets: Offsets,
     history: History<StreamSample>,
-    groups: HashMap<Vec<u8>, GroupMemory>,
+    groups: ByName<GroupMemory>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -99,9 +100,23 @@ struct GroupMemory {
 struct GroupSample {
     at: u64,
     /// Entries that were delivered, counted from anywhere.
-    delivered: Option<u64>,
+    delivered: Maybe,
     pending: u64,
-    lag: Option<u64>,
+    lag: Maybe,
+}
+
+/// A number that may not be known, in the room of a number: there are many of them.
+#[derive(Clone, Copy, Debug)]
+struct Maybe(u64);
+
+impl Maybe {
+    fn new(number: Option<u64>) -> Self {
+        Maybe(number.unwrap_or(u64::MAX))
+    }
+
+    fn get(self) -> Option<u64> {
+        (self.0 != u64::MAX).then_some(self.0)
+    }
 }
 
 impl Sample for StreamSample {
@@ -152,7 +167,7 @@ impl Memory {
             groups: Vec::new(),
         };
         for group in &stream.groups {
-            let known = memory.groups.entry(group.info.name.clone()).or_default();
+            let known = memory.groups.of(&group.info.name);
             known.round = round;
             let place = Place {
                 stream,
@@ -231,7 +246,8 @@ impl GroupMemory {
         let delivered =
             passed.zip(lost).map(|((added, lag), lost)| added.saturating_sub(lag).saturating_sub(lost));
         let pending = group.info.pending;
-        self.history.push(GroupSample { at: now.steady, delivered, pending, lag: lag.entries }, window);
+        let (delivered, entries) = (Maybe::new(delivered), Maybe::new(lag.entries));
+        self.history.push(GroupSample { at: now.steady, delivered, pending, lag: entries }, window);
         if lag.entries == Some(0) {
             self.still_since = None;
         }
@@ -240,16 +256,17 @@ impl GroupMemory {
             self.still_since = Some(now.steady);
         }
 
-        let rate_out = self.history.rate(|sample| sample.delivered).map(|rate| rate.max(0.0));
-        let acked = |sample: &GroupSample| sample.delivered.and_then(|n| n.checked_sub(sample.pending));
+        let rate_out = self.history.rate(|sample| sample.delivered.get()).map(|rate| rate.max(0.0));
+        let acked = |sample: &GroupSample| sample.delivered.get().and_then(|n| n.checked_sub(sample.pending));
         let ack_rate = self.history.rate(acked).map(|rate| rate.max(0.0));
-        let velocity = self.history.rate(|sample| sample.lag).filter(|_| lag.quality >= Quality::Bounded);
+        let velocity =
+            self.history.rate(|sample| sample.lag.get()).filter(|_| lag.quality >= Quality::Bounded);
         let (lag_time_ms, lag_time_quality) = lag_time(group, &lag, info, now.server);
         let active = group.consumers.active.unwrap_or(group.info.consumers);
         let facts = Facts {
             lag: lag.entries,
             lag_time_ms,
-            rises: self.history.rises(|sample| sample.lag),
+            rises: self.history.rises(|sample| sample.lag.get()),
             loses: is_recent(self.lost_at),
             rewound: is_recent(self.rewound_at),
             still_ms: still.unwrap_or(0),
@@ -291,7 +308,8 @@ impl GroupMemory {
     /// What one consumer does when entries always wait tells how many are needed for what comes in.
     fn needed(&self, rate_in: Option<f64>, rate_out: Option<f64>, active: u64) -> Option<(u64, f64)> {
         let rounds = self.history.iter().len() as f64;
-        let busy = self.history.iter().filter(|sample| sample.lag.is_some_and(|lag| lag > 0)).count() as f64;
+        let busy =
+            self.history.iter().filter(|sample| sample.lag.get().is_some_and(|lag| lag > 0)).count() as f64;
         let (rate_in, rate_out) = (rate_in?, rate_out.filter(|rate| *rate > 0.0)?);
         if active == 0 || busy < rounds {
             return None;

@@ -14,6 +14,7 @@
 //! - `failures`: what hits one stream alone: counted, logged once.
 
 mod absent;
+mod by_name;
 mod catalog;
 mod clock;
 pub mod config;

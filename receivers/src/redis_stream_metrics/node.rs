@@ -13,7 +13,7 @@ use super::failures::{Failures, LeftOut};
 use super::memory::{Memory, Moment};
 use super::metrics::*;
 use super::observe::{Asked, Observation, Observer, Wants};
-use super::record::{record_rest, record_streams};
+use super::record::{record_rest, record_stream};
 use crate::scrape::poll::Found;
 use crate::scrape::recorder::Recorder;
 use crate::scrape::redis::{Patience, ResourceAttributes, Server};
@@ -160,12 +160,15 @@ impl StreamNode {
                 self.seen.streams.retain(|stream| told.insert(stream.name.clone()));
             }
             let now = self.moment(round);
-            record_streams(&mut self.seen, self.server.db, now, &mut self.memory, &mut self.recorder);
-            if let Some(part) = self.recorder.cut(SCOPE) {
-                let waits = Instant::now();
-                round.found.send(Some(part)).await;
-                // Whoever is slow to take it is not the server.
-                deadline += waits.elapsed();
+            for stream in std::mem::take(&mut self.seen.streams) {
+                let (seen, recorder) = (&mut self.seen, &mut self.recorder);
+                record_stream(stream, seen, self.server.db, now, &mut self.memory, recorder);
+                if let Some(part) = recorder.cut(SCOPE) {
+                    let waits = Instant::now();
+                    round.found.send(Some(part)).await;
+                    // Whoever is slow to take it is not the server.
+                    deadline += waits.elapsed();
+                }
             }
             if streams.peek().is_none() {
                 return Ok(());

@@ -13,11 +13,12 @@ use streamgauge_series::Pattern;
 use tokio::time::Instant;
 
 use super::absent::{absent, suggestion};
+use super::by_name::ByName;
 use super::config::{StreamConfig, literal};
 use super::consumers::Consumers;
 use super::failures::LeftOut;
 use super::follow::FollowUp;
-use super::known::{Detail, Known, oldest_left, parsed};
+use super::known::{Detail, Known, numbers, oldest_left, parsed};
 use super::lag::Counted;
 use super::node::Moved;
 use super::pending::Tally;
@@ -129,7 +130,7 @@ pub(crate) struct Observer {
     follow_up: FollowUp,
     /// Streams with large entries, and when to try them again.
     large: HashMap<Vec<u8>, Instant>,
-    known: HashMap<Vec<u8>, Known>,
+    known: HashMap<Vec<u8>, Box<Known>>,
     round: u64,
 }
 
@@ -442,7 +443,7 @@ impl Observer {
         stream.info =
             known.info.as_ref().filter(|_| stream.is_fresh || !is_outdated).map(|(info, _)| info.clone());
         let mut oldest_at = known.info.as_ref().map(|(_, at)| *at);
-        let mut details = HashMap::new();
+        let mut details = ByName::default();
         for (g, group) in stream.groups.iter_mut().enumerate() {
             let before = known.details.remove(&group.info.name);
             let missing = fresh.missing.contains(&(s, Some(g)));
@@ -461,7 +462,7 @@ impl Observer {
                     let (page, asked) = fresh.oldest.remove(&(s, g)).unwrap_or_default();
                     // Fewer than were asked for: these are all.
                     if page.len() < asked as usize && asked > 1 {
-                        let follow = known.follows.entry(group.info.name.clone()).or_default();
+                        let follow = known.follows.of(&group.info.name);
                         let oldest = oldest_left(stream.length, stream.info.as_ref());
                         follow.walk.take_all(&page, oldest, self.follow_up.poison());
                     }
@@ -471,7 +472,9 @@ impl Observer {
                         (None, Some(before)) if missing => (before.at, before.consumers),
                         (None, _) => (now, Consumers::default()),
                     };
-                    Detail { group: group.info.clone(), oldest: page.into_iter().next(), consumers, at }
+                    let oldest = page.into_iter().next();
+                    let oldest = oldest.map(|entry| PendingEntry { consumer: Vec::new(), ..entry });
+                    Detail { numbers: numbers(&group.info), oldest, consumers, at }
                 }
             };
             left_out.consumers += detail.consumers.rest.count;
@@ -479,13 +482,13 @@ impl Observer {
             group.oldest.clone_from(&detail.oldest);
             group.consumers.clone_from(&detail.consumers);
             oldest_at = oldest_at.map(|at| at.min(detail.at));
-            details.insert(group.info.name.clone(), detail);
+            details.insert(&group.info.name, detail);
         }
         stream.age = oldest_at.map(|at| now.saturating_duration_since(at));
         stream.is_outdated = is_outdated;
         known.details = details;
         let details = &known.details;
-        known.follows.retain(|group, _| details.contains_key(group));
+        known.follows.retain(|group, _| details.get(group).is_some());
         if !is_outdated {
             (known.length, known.groups) =
                 (stream.length, stream.groups.iter().map(|group| group.info.clone()).collect());

@@ -54,8 +54,8 @@ impl Tally {
 pub(crate) struct Walk {
     /// Where it goes on; `None` at the beginning.
     after: Option<StreamId>,
-    tally: Tally,
-    whole: Option<Tally>,
+    tally: Option<Box<Tally>>,
+    whole: Option<Box<Tally>>,
 }
 
 impl Walk {
@@ -66,16 +66,17 @@ impl Walk {
 
     /// Takes a page that holds all there is.
     pub(crate) fn take_all(&mut self, page: &[PendingEntry], first: Option<StreamId>, poison: u64) {
-        (self.after, self.tally) = (None, Tally::default());
+        (self.after, self.tally) = (None, None);
         self.take(page, u32::MAX, first, poison);
     }
 
     /// Takes a page, for which `asked` entries were asked. `first` is the oldest id that is left in the stream, and an
     /// id above all when nothing is.
     pub(crate) fn take(&mut self, page: &[PendingEntry], asked: u32, first: Option<StreamId>, poison: u64) {
-        page.iter().for_each(|entry| self.tally.add(entry, first, poison));
+        let tally = self.tally.get_or_insert_default();
+        page.iter().for_each(|entry| tally.add(entry, first, poison));
         if page.len() < asked as usize {
-            self.whole = Some(std::mem::take(&mut self.tally));
+            self.whole = self.tally.take();
             self.after = None;
         } else {
             self.after = page.last().map(|entry| entry.id);
@@ -83,8 +84,8 @@ impl Walk {
     }
 
     /// What the last whole walk has found; before there is one, what was found so far.
-    pub(crate) fn tally(&self) -> &Tally {
-        self.whole.as_ref().unwrap_or(&self.tally)
+    pub(crate) fn tally(&self) -> Tally {
+        self.whole.as_ref().or(self.tally.as_ref()).map(|tally| (**tally).clone()).unwrap_or_default()
     }
 }
 

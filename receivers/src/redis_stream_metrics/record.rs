@@ -14,8 +14,9 @@ use super::observe::{Group, Kept, Observation, Stream};
 use super::pending::{DELIVERIES, IDLE, Tally};
 use crate::scrape::recorder::{Number, Place, Recorder};
 
-/// Records the streams that were asked for last, and what follows from them and the rounds before.
-pub(crate) fn record_streams(
+/// Records a stream, and what follows from it and the rounds before.
+pub(crate) fn record_stream(
+    stream: Stream,
     seen: &mut Observation,
     db: u32,
     now: Moment,
@@ -23,14 +24,12 @@ pub(crate) fn record_streams(
     recorder: &mut Recorder,
 ) {
     let db = recorder.at(&[&db.to_string()]);
-    for stream in seen.streams.drain(..) {
-        record_stream(&stream, db, now, memory, recorder);
-        // What is not asked in this round has no point in it, and goes on.
-        if stream.group_count.is_none() {
-            seen.kept.insert(stream.name, Kept::All);
-        } else if stream.is_outdated {
-            seen.kept.insert(stream.name, Kept::Details);
-        }
+    record_numbers(&stream, db, now, memory, recorder);
+    // What is not asked in this round has no point in it, and goes on.
+    if stream.group_count.is_none() {
+        seen.kept.insert(stream.name, Kept::All);
+    } else if stream.is_outdated {
+        seen.kept.insert(stream.name, Kept::Details);
     }
 }
 
@@ -67,7 +66,7 @@ const BASIC: [&str; 10] = [
     "redis.stream.group.present",
 ];
 
-fn record_stream(stream: &Stream, db: Place, now: Moment, memory: &mut Memory, recorder: &mut Recorder) {
+fn record_numbers(stream: &Stream, db: Place, now: Moment, memory: &mut Memory, recorder: &mut Recorder) {
     let at = recorder.below(db, &String::from_utf8_lossy(&stream.name));
     let insight = memory.look(stream, now);
     recorder.put(LENGTH, at, stream.length);

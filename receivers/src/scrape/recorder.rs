@@ -47,7 +47,7 @@ pub(crate) type Resource = Vec<(&'static str, String)>;
 /// What stands for all attributes of what is over the limit of series.
 const OTHER: &str = "other";
 /// Points of one request, where a round may be sent in several.
-pub(crate) const MANY: usize = 4096;
+pub(crate) const MANY: usize = 2048;
 
 /// What is known of a series: the number of its metric in the table, and the round that saw it last.
 #[derive(Clone, Copy)]
