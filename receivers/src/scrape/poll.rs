@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, join};
 use streamgauge_component::{
-    Ack, Batch, ComponentError, Context, Host, InstrumentKind, Outlet, Outlets, Part, Receiver, Signal,
+    Ack, Batch, ComponentError, Context, Host, Instrument, InstrumentKind, Outlet, Outlets, Part, Receiver,
+    Signal,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -110,9 +111,7 @@ async fn rounds(
 ) {
     let mut ticks = tokio::time::interval_at(Instant::now() + rhythm.initial_delay, rhythm.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let count = |name, unit, about| host.instrument(InstrumentKind::Counter, name, unit, about, Vec::new());
-    let done = count("streamgauge.receiver.rounds", "{round}", "Rounds of the receiver that came to an end.");
-    let busy = count("streamgauge.receiver.busy_time", "us", "Time that its rounds took.");
+    let counts = Rounds::of(&host);
     loop {
         let (sender, requests) = mpsc::channel(1);
         let round = async {
@@ -121,8 +120,8 @@ async fn rounds(
                 ticks.tick().await;
                 let begin = Instant::now();
                 scrape.round(&found).await;
-                busy.value.add(u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX));
-                done.value.add(1);
+                counts.busy.value.add(u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX));
+                counts.ended.value.add(1);
             };
             tokio::select! {
                 biased;
@@ -134,6 +133,27 @@ async fn rounds(
         let (is_stopped, ()) = join(round, pass_on(&host, &outlet, requests)).await;
         if is_stopped {
             return;
+        }
+    }
+}
+
+/// What is counted of rounds.
+pub(crate) struct Rounds {
+    pub(crate) ended: Arc<Instrument>,
+    busy: Arc<Instrument>,
+}
+
+impl Rounds {
+    pub(crate) fn of(host: &Host) -> Self {
+        let count =
+            |name, unit, about| host.instrument(InstrumentKind::Counter, name, unit, about, Vec::new());
+        Rounds {
+            ended: count(
+                "streamgauge.receiver.rounds",
+                "{round}",
+                "Rounds of the receiver that came to an end.",
+            ),
+            busy: count("streamgauge.receiver.busy_time", "us", "Time that its rounds took."),
         }
     }
 }

@@ -172,6 +172,11 @@ impl Running {
         whole
     }
 
+    /// How many rounds came to an end.
+    pub(crate) fn ended(&self) -> u64 {
+        super::poll::Rounds::of(&self.host).ended.value.get()
+    }
+
     /// Stops it as the engine does.
     pub(crate) async fn stop(self) {
         self.receiver.stop_intake().await;
