@@ -6,7 +6,9 @@
 mod logs;
 mod rule;
 
-use streamgauge_redis::{CallResult, Fault, Info, ReadCommand, Setting, StreamId, Unreachable};
+use streamgauge_redis::{
+    CallResult, Fault, Info, ReadCommand, SENTINEL_CHANNELS, Setting, StreamId, Unreachable,
+};
 
 use self::rule::{Rule, example, key_pattern, literal};
 use super::custom;
@@ -52,6 +54,9 @@ pub(super) async fn examine(
         rights.iter().zip(&verdicts).all(|(right, verdict)| right.rule != rule || *verdict == Verdict::Yes)
     };
     let may = May { config: has("config|get"), streams: has("xinfo|groups") };
+    if patient.server.follow && info.mode() == Some("sentinel") {
+        subscription(patient, version, chart).await?;
+    }
     let readable = version.has(Some((7, 0)), Some((0, 0)));
     let missing = |is_needed: bool| {
         let mut rule = Rule::new(readable);
@@ -92,6 +97,27 @@ pub(super) async fn examine(
     Ok(may)
 }
 
+/// Whether failovers are heard of when they happen. Only a server that can tell beforehand is asked.
+async fn subscription(
+    patient: &Patient<'_>,
+    version: &Version,
+    chart: &mut Chart,
+) -> Result<(), Unreachable> {
+    if !version.has(Some((7, 0)), Some((0, 0))) {
+        return Ok(());
+    }
+    let Some(Ok(user)) = patient.ask(&[ReadCommand::acl_who_am_i()]).await?.pop() else { return Ok(()) };
+    let user = text(&user);
+    let dry = ReadCommand::acl_dry_run_subscription(&user);
+    let Some(Ok(answer)) = patient.ask(&[dry]).await?.pop() else { return Ok(()) };
+    if text(&answer) != "OK" {
+        let channels: Vec<_> = SENTINEL_CHANNELS.iter().map(|channel| format!("&{channel}")).collect();
+        let what = format!("user {user} may not subscribe: a failover is seen by asking, some seconds later");
+        chart.note("rights", what, format!("ACL SETUSER {user} +subscribe {}", channels.join(" ")));
+    }
+    Ok(())
+}
+
 /// All commands that the receivers, the connection and this examination send to such a server.
 fn wanted(patient: &Patient<'_>, version: &Version, info: &Info<'_>) -> Vec<Right> {
     let right = |rule, command, without| Right { rule, command, keys: None, without };
@@ -128,6 +154,18 @@ fn wanted(patient: &Patient<'_>, version: &Version, info: &Info<'_>) -> Vec<Righ
         let keys = key.map(|key| literal(&String::from_utf8_lossy(&key)));
         let (rule, without) = (command.name(), Some("custom metrics and checks that ask for it"));
         all.push(Right { rule, command, keys, without });
+    }
+    let has_histograms = version.has(Some((7, 0)), Some((0, 0)));
+    for (command, without) in &patient.server.optional {
+        if has_histograms || command.name() != "latency|histogram" {
+            all.push(right(command.name(), command.clone(), Some(*without)));
+        }
+    }
+    for key in &patient.server.leases {
+        let (rehearsal, question) = (ReadCommand::lease_rehearsal(key), ReadCommand::lease_question(key));
+        for (rule, command) in [("set", rehearsal), ("get", question)] {
+            all.push(Right { rule, command, keys: Some(literal(key)), without: None });
+        }
     }
     all.extend(logs::wanted(&patient.server.logs, version));
     for (db, config) in &patient.server.streams {

@@ -4,7 +4,7 @@ use streamgauge_config::{Component, Config, Diagnostics, Signal};
 use streamgauge_receivers::redis::custom::{Check, CustomMetric};
 use streamgauge_receivers::redis::{LogsConfig, RedisConfig};
 use streamgauge_receivers::redis_stream_metrics::StreamConfig;
-use streamgauge_redis::{Monitor, SentinelOptions, Target};
+use streamgauge_redis::{Monitor, ReadCommand, SentinelOptions, Target};
 use streamgauge_streams::Keys;
 use streamgauge_transport::TlsClient;
 
@@ -24,6 +24,10 @@ pub(super) struct Server {
     pub(super) checks: Vec<Check>,
     /// What logs pipelines want of it.
     pub(super) logs: Vec<LogsConfig>,
+    /// What is sent only for metrics that are on, and what is missing without it.
+    pub(super) optional: Vec<(ReadCommand, &'static str)>,
+    /// Keys of leases.
+    pub(super) leases: Vec<String>,
     /// Whether all servers that belong together with it are meant.
     pub(super) follow: bool,
     /// Where it is a sentinel.
@@ -47,6 +51,8 @@ pub(super) fn examinations(config: &Config, limits: Limits) -> Result<Vec<Examin
                 known.streams.extend(server.streams);
                 known.metrics.extend(server.metrics);
                 known.checks.extend(server.checks);
+                known.leases.extend(server.leases);
+                known.optional.extend(server.optional);
                 known.logs.extend(server.logs);
                 known.follow |= server.follow;
                 // Connecting with a database shows whether the user may select one.
@@ -72,14 +78,17 @@ fn server(receiver: &Component, has_logs: bool) -> Result<Option<Server>, Diagno
         "redis" => {
             let config: RedisConfig = section.read()?;
             let server = seen(receiver, &config.keys());
+            let optional = config.optional_commands();
+            let leases = config.lease.into_iter().map(|lease| lease.key).collect();
             let (metrics, checks) = (config.custom_metrics, config.checks);
             let logs = has_logs.then_some(config.logs).into_iter().collect();
-            Ok(server.map(|server| Server { metrics, checks, logs, ..server }))
+            Ok(server.map(|server| Server { metrics, checks, logs, leases, optional, ..server }))
         }
         "redis_stream_metrics" => {
             let config: StreamConfig = section.read()?;
             let server = seen(receiver, &config.keys());
-            Ok(server.map(|server| Server { streams: vec![(server.target.db, config)], ..server }))
+            let leases = config.lease.iter().map(|lease| lease.key.clone()).collect();
+            Ok(server.map(|server| Server { streams: vec![(server.target.db, config)], leases, ..server }))
         }
         _ => Ok(None),
     }
@@ -94,6 +103,8 @@ fn seen(receiver: &Component, keys: &Keys<'_>) -> Option<Server> {
         streams: Vec::new(),
         metrics: Vec::new(),
         checks: Vec::new(),
+        leases: Vec::new(),
+        optional: Vec::new(),
         logs: Vec::new(),
         follow: keys.follows(),
         sentinel: keys.sentinel(&target),

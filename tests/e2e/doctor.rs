@@ -435,3 +435,63 @@ fn checks_of_the_configuration_are_looked_at_and_their_rights_are_told() {
     server.cli(&todo.split(' ').collect::<Vec<_>>());
     assert!(Visit::json(&yaml, &[]).all("note", "rights").is_empty());
 }
+
+#[test]
+fn rights_for_a_lease_for_metrics_that_are_on_and_for_a_sentinels_events_are_told_by_their_rule() {
+    for server in Server::matrix() {
+        let running = server.start();
+        running.run::<()>("ACL SETUSER monitor on >hunter2 -@all +ping +info +client|setname +config|get");
+        let metrics = ["redis.latency.event.last", "redis.cmd.duration", "redis.client.count"]
+            .map(|name| format!("{name}: {{enabled: true}}"))
+            .join(", ");
+        let yaml = format!(
+            "{{receivers: {{redis: {{endpoint: '{}', username: monitor, password: hunter2, lease: {{key: watch}}, metrics: {{{metrics}}}}}}},
+              exporters: {{nop: }}, service: {{pipelines: {{metrics: {{receivers: [redis], exporters: [nop]}}}}}}}}",
+            running.url()
+        );
+        let findings = Visit::json(&yaml, &[]);
+        let (what, todo) = findings.one("fail", "rights");
+        assert!(
+            what.contains("write key watch") && todo.contains("~watch"),
+            "{}: {what} {todo}",
+            server.name
+        );
+        let (missing, grant) = findings.one("note", "rights");
+        assert!(missing.contains("latency|latest") && missing.contains("client|list"), "{missing}");
+        assert_eq!(missing.contains("latency|histogram"), server.version() >= (7, 0), "{missing}");
+        for todo in [todo, grant] {
+            running.cli(&todo.split(' ').collect::<Vec<_>>());
+        }
+        let findings = Visit::json(&yaml, &[]);
+        findings.fails(&[]);
+        assert!(findings.all("note", "rights").is_empty(), "{}: {findings:?}", server.name);
+        assert_eq!(running.run::<i64>("DBSIZE"), 0, "nothing was written");
+    }
+    let set = SentinelSet::start(&Server::find("redis-7.0").unwrap());
+    let sentinel = &set.sentinels[0];
+    sentinel.cli(&[
+        "acl",
+        "setuser",
+        "monitor",
+        "on",
+        ">hunter2",
+        "-@all",
+        "+@all",
+        "-subscribe",
+        "resetchannels",
+    ]);
+    let yaml = format!(
+        "{{receivers: {{redis: {{endpoint: '{}', sentinel: {{username: monitor, password: hunter2}}}}}},
+          exporters: {{nop: }}, service: {{pipelines: {{metrics: {{receivers: [redis], exporters: [nop]}}}}}}}}",
+        sentinel.addr()
+    );
+    let told = |findings: &Findings| {
+        let notes = findings.all("note", "rights");
+        let text = |one: &Value, key: &str| one[key].as_str().unwrap_or("").to_owned();
+        notes.iter().find(|one| text(one, "what").contains("may not subscribe")).map(|one| text(one, "do"))
+    };
+    let rule = told(&Visit::json(&yaml, &[])).expect("it is told");
+    assert!(rule.starts_with("ACL SETUSER monitor +subscribe &+switch-master"), "{rule}");
+    sentinel.cli(&rule.split(' ').collect::<Vec<_>>());
+    assert_eq!(told(&Visit::json(&yaml, &[])), None);
+}

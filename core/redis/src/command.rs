@@ -6,6 +6,7 @@ use redis::Cmd;
 
 mod detail;
 mod events;
+mod lease;
 mod named;
 
 pub use detail::SAFE_SETTINGS;

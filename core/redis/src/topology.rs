@@ -23,6 +23,7 @@ use crate::endpoint::{Address, Target};
 use crate::error::Unreachable;
 use crate::monitor::Monitor;
 use events::Events;
+pub use events::SENTINEL_CHANNELS;
 use members::Member;
 pub use members::slot;
 

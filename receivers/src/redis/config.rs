@@ -7,12 +7,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use streamgauge_component::ComponentConfig;
 use streamgauge_config::Secret;
+use streamgauge_redis::ReadCommand;
 use streamgauge_streams::{Keys, Sentinel, Topology, Transport};
 use streamgauge_transport::TlsClient;
 
 use super::custom::{self, Check, CustomMetric};
+use super::detail;
 use super::logs::config::LogsConfig;
 use super::metrics::RedisMetrics;
+use crate::scrape::lease::LeaseConfig;
 use crate::scrape::poll::{Rhythm, rhythm_problems};
 use crate::scrape::redis::{Limits, ResourceAttributes, Share};
 use crate::scrape::table::Toggles;
@@ -48,6 +51,9 @@ pub struct RedisConfig {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub max_command_time: Duration,
+    /// Lets one of several collectors watch, the one that holds a key of the deployment, while the others wait to take
+    /// over. This key is all that is ever written. Without the section everybody watches.
+    pub lease: Option<LeaseConfig>,
     /// Time from one round to the next.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
@@ -87,6 +93,7 @@ impl Default for RedisConfig {
             sentinel: None,
             max_server_time: Share::default(),
             max_command_time: Duration::from_millis(1),
+            lease: None,
             tls: None,
             collection_interval: Duration::from_secs(10),
             initial_delay: Duration::from_secs(1),
@@ -117,8 +124,14 @@ impl RedisConfig {
         }
     }
 
+    /// Commands that are sent only for metrics that are on, and which these are.
+    pub fn optional_commands(&self) -> Vec<(ReadCommand, &'static str)> {
+        detail::commands(&self.metrics.enabled())
+    }
+
     pub(crate) fn limits(&self) -> Limits {
-        Limits { max_server_time: self.max_server_time, max_command_time: self.max_command_time }
+        let Self { max_server_time, max_command_time, ref lease, .. } = *self;
+        Limits { max_server_time, max_command_time, lease: lease.clone() }
     }
 
     pub(crate) fn rhythm(&self) -> Rhythm {
@@ -134,6 +147,7 @@ impl ComponentConfig for RedisConfig {
     fn problems(&self) -> Vec<(String, String)> {
         let mut problems = self.keys().problems();
         problems.extend(rhythm_problems(self.collection_interval));
+        problems.extend(self.lease.as_ref().and_then(|lease| lease.problem(self.collection_interval)));
         problems.extend(custom::config::problems(&self.custom_metrics, &self.checks));
         if self.cardinality_limit == 0 {
             problems.push(("cardinality_limit".to_owned(), "must be at least 1".to_owned()));

@@ -14,6 +14,28 @@ use crate::scrape::redis::Server;
 
 const NANOS: f64 = 1e9;
 
+const EVENTS: [&str; 3] = ["redis.latency.event.last", "redis.latency.event.max", "redis.latency.event.time"];
+
+/// What is sent only for metrics that are on, and which these are.
+pub(crate) fn commands(enabled: &[bool]) -> Vec<(ReadCommand, &'static str)> {
+    let any = |names: &[&str]| names.iter().any(|name| enabled[index(name)]);
+    let mut all = Vec::new();
+    if any(&["redis.cmd.duration"]) {
+        all.push((ReadCommand::latency_histogram(1), "redis.cmd.duration"));
+    }
+    if any(&EVENTS) {
+        all.push((ReadCommand::latency_latest(), "redis.latency.event.*"));
+    }
+    if any(&Clients::METRICS) {
+        all.push((ReadCommand::client_id(), "redis.client.*"));
+        all.push((ReadCommand::client_list([1], 1), "redis.client.*"));
+    }
+    if any(&Settings::METRICS) {
+        all.extend(ReadCommand::config_get("maxmemory").map(|command| (command, "redis.config.*")));
+    }
+    all
+}
+
 /// One node's.
 pub(crate) struct Detail {
     backlog: Backlog,
@@ -26,11 +48,10 @@ pub(crate) struct Detail {
 impl Detail {
     pub(crate) fn new(config: &RedisConfig, enabled: &[bool]) -> Self {
         let any = |names: &[&str]| names.iter().any(|name| enabled[index(name)]);
-        let events = ["redis.latency.event.last", "redis.latency.event.max", "redis.latency.event.time"];
         Detail {
             backlog: Backlog { metric: index("redis.replication.backlog.time"), before: None },
             histograms: any(&["redis.cmd.duration"]).then(|| index("redis.cmd.duration")),
-            events: any(&events).then(|| events.map(index)),
+            events: any(&EVENTS).then(|| EVENTS.map(index)),
             clients: any(&Clients::METRICS).then(|| Clients::new(config.collection_interval)),
             settings: any(&Settings::METRICS).then(Settings::new),
         }

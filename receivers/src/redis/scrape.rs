@@ -68,4 +68,8 @@ impl Scrape for RedisScrape {
     fn round<'a>(&'a mut self, found: &'a Found) -> BoxFuture<'a, ()> {
         Box::pin(async move { found.send(self.one_round().await).await })
     }
+
+    fn end(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(self.fleet.leave())
+    }
 }

@@ -13,6 +13,7 @@ use streamgauge_transport::TlsClient;
 
 use super::metrics::StreamMetrics;
 use super::state::States;
+use crate::scrape::lease::LeaseConfig;
 use crate::scrape::poll::{Rhythm, rhythm_problems};
 use crate::scrape::redis::{Limits, ResourceAttributes, Share};
 use crate::scrape::table::Toggles;
@@ -50,6 +51,9 @@ pub struct StreamConfig {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub max_command_time: Duration,
+    /// Lets one of several collectors watch, the one that holds a key of the deployment, while the others wait to take
+    /// over. This key is all that is ever written. Without the section everybody watches.
+    pub lease: Option<LeaseConfig>,
     /// Time from one round to the next.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
@@ -128,6 +132,7 @@ impl Default for StreamConfig {
             sentinel: None,
             max_server_time: Share::default(),
             max_command_time: Duration::from_millis(1),
+            lease: None,
             tls: None,
             db: None,
             collection_interval: Duration::from_secs(10),
@@ -168,7 +173,8 @@ impl StreamConfig {
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        Limits { max_server_time: self.max_server_time, max_command_time: self.max_command_time }
+        let Self { max_server_time, max_command_time, ref lease, .. } = *self;
+        Limits { max_server_time, max_command_time, lease: lease.clone() }
     }
 
     pub(crate) fn rhythm(&self) -> Rhythm {
@@ -184,6 +190,7 @@ impl ComponentConfig for StreamConfig {
     fn problems(&self) -> Vec<(String, String)> {
         let mut problems = self.keys().problems();
         problems.extend(rhythm_problems(self.collection_interval));
+        problems.extend(self.lease.as_ref().and_then(|lease| lease.problem(self.collection_interval)));
         let mut check = |wrong: bool, key: &str, message: &str| {
             if wrong {
                 problems.push((key.to_owned(), message.to_owned()));

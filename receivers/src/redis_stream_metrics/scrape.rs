@@ -101,4 +101,8 @@ impl Scrape for StreamScrape {
     fn round<'a>(&'a mut self, found: &'a Found) -> BoxFuture<'a, ()> {
         Box::pin(self.one_round(found))
     }
+
+    fn end(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(self.fleet.leave())
+    }
 }

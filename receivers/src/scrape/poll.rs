@@ -34,6 +34,9 @@ impl Rhythm {
 pub(crate) trait Scrape: Send + 'static {
     /// One round. It may be dropped at any await when the receiver stops.
     fn round<'a>(&'a mut self, found: &'a Found) -> BoxFuture<'a, ()>;
+
+    /// No round follows.
+    fn end(&mut self) -> BoxFuture<'_, ()>;
 }
 
 /// Encoded requests on their way, with their numbers of items.
@@ -132,6 +135,7 @@ async fn rounds(
         // The round asks on while what it has found is taken.
         let (is_stopped, ()) = join(round, pass_on(&host, &outlet, requests)).await;
         if is_stopped {
+            scrape.end().await;
             return;
         }
     }

@@ -16,6 +16,7 @@ use streamgauge_redis::{
 use streamgauge_streams::Keys;
 use tokio::time::Instant;
 
+use super::lease::{self, LeaseConfig};
 use super::poll::Rhythm;
 use super::recorder::{MANY, Resource};
 
@@ -23,10 +24,12 @@ use super::recorder::{MANY, Resource};
 const MOST_AGE: Duration = Duration::from_secs(10);
 
 /// What a receiver may do to the servers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Limits {
     pub(crate) max_server_time: Share,
     pub(crate) max_command_time: Duration,
+    /// Where only one of several collectors may.
+    pub(crate) lease: Option<LeaseConfig>,
 }
 
 /// A share of a node's main thread: `0.2%`, or `unlimited`.
@@ -85,7 +88,8 @@ pub(crate) fn fleet(
         max_command_time: limits.max_command_time,
         interval: rhythm.interval,
     };
-    Ok(Fleet { deployment, host: host.clone(), db: target.db, limit: rhythm.limit(), budget })
+    let lease = limits.lease.map(|settings| lease::Share::new(&settings, &deployment, host));
+    Ok(Fleet { deployment, host: host.clone(), db: target.db, limit: rhythm.limit(), budget, lease })
 }
 
 /// A deployment as one receiver uses it.
@@ -95,6 +99,7 @@ pub(crate) struct Fleet {
     db: u32,
     limit: Duration,
     budget: Budget,
+    lease: Option<lease::Share>,
 }
 
 impl Fleet {
@@ -108,7 +113,8 @@ impl Fleet {
     }
 
     /// The nodes of this round, and what is wrong with the view of them. Whoever asks first in an interval asks for all.
-    pub(crate) async fn view(&self, deadline: Instant) -> (Arc<View>, Option<String>) {
+    /// There are none while another collector watches.
+    pub(crate) async fn view(&mut self, deadline: Instant) -> (Arc<View>, Option<String>) {
         let age = self.budget.interval.min(MOST_AGE);
         let (view, problem) = self.deployment.view(age, deadline).await;
         for node in &view.nodes {
@@ -118,7 +124,19 @@ impl Fleet {
                 tracing::warn!(id, %node, command, "not asked any more: {error}");
             }
         }
-        (view, problem.map(|error| error.to_string()))
+        let problem = problem.map(|error| error.to_string());
+        let Some(lease) = &mut self.lease else { return (view, problem) };
+        match lease.holds(&view, self.db, deadline).await {
+            (true, trouble) => (view, problem.or(trouble)),
+            (false, trouble) => (Arc::default(), trouble),
+        }
+    }
+
+    /// No round follows: another collector may watch.
+    pub(crate) async fn leave(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.leave(self.db).await;
+        }
     }
 
     /// The next view is asked for anew.

@@ -8,12 +8,14 @@ pub(super) struct Rule {
     readable: bool,
     commands: Vec<&'static str>,
     keys: Vec<String>,
+    /// Keys that are written too.
+    written: Vec<String>,
     without: Vec<&'static str>,
 }
 
 impl Rule {
     pub(super) fn new(readable: bool) -> Self {
-        Rule { readable, commands: Vec::new(), keys: Vec::new(), without: Vec::new() }
+        Rule { readable, commands: Vec::new(), keys: Vec::new(), written: Vec::new(), without: Vec::new() }
     }
 
     /// Adds what is missing of a right. While a command is refused the server does not tell about its keys: another
@@ -29,7 +31,7 @@ impl Rule {
             Verdict::NoCommand => push(&mut self.commands, right.rule),
         }
         if let Some(keys) = right.keys.clone().filter(|_| !keys_are_readable) {
-            push(&mut self.keys, keys);
+            push(self.keys_of(right), keys);
         }
         if let Some(without) = right.without {
             push(&mut self.without, without);
@@ -40,19 +42,25 @@ impl Rule {
     pub(super) fn want(&mut self, right: &Right) {
         push(&mut self.commands, right.rule);
         if let Some(keys) = right.keys.clone() {
-            push(&mut self.keys, keys);
+            push(self.keys_of(right), keys);
         }
     }
 
+    fn keys_of(&mut self, right: &Right) -> &mut Vec<String> {
+        // A lease's: nothing else is sent these.
+        if ["set", "get"].contains(&right.rule) { &mut self.written } else { &mut self.keys }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.commands.is_empty() && self.keys.is_empty()
+        self.commands.is_empty() && self.keys.is_empty() && self.written.is_empty()
     }
 
     /// For a sentence: `run xlen, xinfo|groups and read keys orders:*`.
     pub(super) fn words(&self) -> String {
         let run = (!self.commands.is_empty()).then(|| format!("run {}", self.commands.join(", ")));
         let read = (!self.keys.is_empty()).then(|| format!("read keys {}", self.keys.join(", ")));
-        run.into_iter().chain(read).collect::<Vec<_>>().join(" and ")
+        let write = (!self.written.is_empty()).then(|| format!("write key {}", self.written.join(", ")));
+        run.into_iter().chain(read).chain(write).collect::<Vec<_>>().join(" and ")
     }
 
     /// What is lost without them.
@@ -64,7 +72,8 @@ impl Rule {
         let commands = self.commands.iter().map(|command| format!("+{command}"));
         let sign = if self.readable { "%R~" } else { "~" };
         let keys = self.keys.iter().map(|keys| quoted(format!("{sign}{keys}")));
-        commands.chain(keys).collect::<Vec<_>>().join(" ")
+        let written = self.written.iter().map(|keys| quoted(format!("~{keys}")));
+        commands.chain(keys).chain(written).collect::<Vec<_>>().join(" ")
     }
 
     /// The command that adds them to a user.

@@ -4,6 +4,7 @@ use redis::Value;
 
 use super::ReadCommand;
 use crate::reply::{bytes, get};
+use crate::topology::SENTINEL_CHANNELS;
 
 /// A setting that may be read: none of these is a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +63,24 @@ impl ReadCommand {
         ]
     }
 
+    /// `SET key - NX XX`: what a lease writes, in a form that no server carries out, for it contradicts itself: only the
+    /// right to it is looked at.
+    pub fn lease_rehearsal(key: &str) -> Self {
+        Self::new("set", &[key.as_bytes(), b"-", b"NX", b"XX"], 2)
+    }
+
+    /// `GET key`: whose a lease is.
+    pub fn lease_question(key: &str) -> Self {
+        Self::lease_owner(key.as_bytes())
+    }
+
+    /// `ACL DRYRUN user SUBSCRIBE channel ...`, since 7.0: whether the user might hear what a sentinel publishes.
+    pub fn acl_dry_run_subscription(user: &str) -> Self {
+        let mut all: Vec<&[u8]> = vec![user.as_bytes(), b"SUBSCRIBE"];
+        all.extend(SENTINEL_CHANNELS.iter().map(|channel| channel.as_bytes()));
+        Self::new("acl|dryrun", &all, 5)
+    }
+
     /// `ACL WHOAMI`
     pub fn acl_who_am_i() -> Self {
         Self::new("acl|whoami", &[], 2)
@@ -89,6 +108,8 @@ mod tests {
             ReadCommand::setting(Setting::Save),
             ReadCommand::acl_who_am_i(),
             ReadCommand::acl_dry_run("u", &ReadCommand::xinfo_groups(b"FLUSHALL", 1)),
+            ReadCommand::lease_rehearsal("k"),
+            ReadCommand::lease_question("k"),
         ];
         let shown: Vec<_> = all.iter().map(|command| format!("{command:?}")).collect();
         assert_eq!(
@@ -100,6 +121,8 @@ mod tests {
                 "CONFIG GET save",
                 "ACL WHOAMI",
                 "ACL DRYRUN u XINFO GROUPS FLUSHALL",
+                "SET k - NX XX",
+                "GET k",
             ]
         );
     }

@@ -14,8 +14,8 @@ use crate::connect::{login, socket};
 use crate::endpoint::{Address, Target};
 use crate::monitor::{Monitor, wait_after};
 
-/// Events after which the nodes or their roles are others.
-const CHANNELS: [&str; 9] = [
+/// Channels of a sentinel: events after which the nodes or their roles are others.
+pub const SENTINEL_CHANNELS: [&str; 9] = [
     "+switch-master",
     "+slave",
     "+sentinel",
@@ -113,6 +113,6 @@ async fn subscribe(sentinel: &Monitor) -> Result<PubSub, Deaf> {
     let socket = socket(target, sentinel.tls()).await.map_err(|_| Deaf::Failed)?;
     let login = login(target).await.map_err(|_| Deaf::Failed)?;
     let mut events = PubSub::new(&login, socket).await.map_err(failed)?;
-    events.subscribe(&CHANNELS[..]).await.map_err(failed)?;
+    events.subscribe(&SENTINEL_CHANNELS[..]).await.map_err(failed)?;
     Ok(events)
 }

@@ -142,6 +142,7 @@ async fn run(
         outbox.send(told.request, told.book).await;
         trouble = outbox.commit().await.err();
     }
+    rounds.leave().await;
     loop {
         tokio::select! {
             _ = over(&mut phases, Phase::Ends) => break,

@@ -37,13 +37,21 @@ impl Rounds {
         Rounds { config, fleet, is_alone, nodes: BTreeMap::new(), trouble: None }
     }
 
+    /// No round follows.
+    pub(super) async fn leave(&mut self) {
+        self.fleet.leave().await;
+    }
+
     /// Asks all servers for what has come since `book` was written.
     pub(super) async fn round(&mut self, book: &Book) -> RoundTold {
         let deadline = self.fleet.deadline();
         let (view, problem) = self.fleet.view(deadline).await;
         self.settle(&view);
         let mut after = book.clone();
-        after.prune(&view);
+        // There is nobody while another collector watches: where it begins, if it ever does, stays known.
+        if !view.nodes.is_empty() {
+            after.prune(&view);
+        }
         let host = self.fleet.host();
         let rounds = self.nodes.iter_mut().map(|(address, node)| async move {
             let address = address.to_string();
