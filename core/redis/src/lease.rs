@@ -51,7 +51,7 @@ struct State {
 enum Said {
     Ours,
     Theirs,
-    /// It was ours, and somebody else has been there: both step back until it has expired.
+    /// It was ours a moment ago, and somebody else's when it was renewed: both step back until it has expired.
     Disputed,
 }
 
@@ -64,14 +64,14 @@ impl Lease {
     }
 
     /// Whether this process is the one that watches, and what is wrong with finding out. Asks the node that has the key
-    /// when a third of the time has passed, or when somebody else had it.
+    /// when a third of the time has passed, or somebody else had it.
     pub async fn holds(&self, view: &View, db: u32, deadline: Instant) -> (bool, Option<String>) {
         let mut state = self.state.lock().await;
         let now = Instant::now();
-        if state.watches && now < state.next {
-            return (true, None);
+        if now < state.next {
+            return (state.watches, None);
         }
-        let said = self.ask(view, db, state.until.is_some_and(|until| now < until), deadline).await;
+        let said = self.ask(view, db, deadline).await;
         match said {
             Ok(said) => {
                 state.heard = now;
@@ -103,7 +103,7 @@ impl Lease {
         state.watches = false;
     }
 
-    async fn ask(&self, view: &View, db: u32, is_ours: bool, deadline: Instant) -> Result<Said, String> {
+    async fn ask(&self, view: &View, db: u32, deadline: Instant) -> Result<Said, String> {
         let node = view.nodes.iter().find(|node| node.has(&self.key)).ok_or("no server has the key now")?;
         let ask = async |command: ReadCommand| {
             let answer =
@@ -111,24 +111,20 @@ impl Lease {
             let answer = answer.into_iter().next().ok_or("no answer")?;
             answer.map_err(|error| error.to_string())
         };
-        if is_ours {
-            match ask(ReadCommand::lease_renew(&self.key, &self.owner.0, self.time)).await? {
-                Value::Nil => {} // it was lost: with a failover, or by somebody's hand
-                owner if text(&owner) == self.owner.0 => return Ok(Said::Ours),
-                _ => return Ok(Said::Disputed),
+        match ask(ReadCommand::lease_owner(&self.key)).await? {
+            // Nobody's: free from the start, expired, or lost with a failover.
+            Value::Nil => match ask(ReadCommand::lease_take(&self.key, &self.owner.0, self.time)).await? {
+                Value::Nil => Ok(Said::Theirs),
+                _ => Ok(Said::Ours),
+            },
+            owner if text(&owner) == self.owner.0 => {
+                match ask(ReadCommand::lease_renew(&self.key, &self.owner.0, self.time)).await? {
+                    Value::Nil => Ok(Said::Theirs),
+                    owner if text(&owner) == self.owner.0 => Ok(Said::Ours),
+                    _ => Ok(Said::Disputed),
+                }
             }
-        }
-        if !matches!(ask(ReadCommand::lease_take(&self.key, &self.owner.0, self.time)).await?, Value::Nil) {
-            return Ok(Said::Ours);
-        }
-        // An answer that was lost on its way may have said that it is ours.
-        let owner = ask(ReadCommand::lease_owner(&self.key)).await?;
-        if text(&owner) != self.owner.0 {
-            return Ok(Said::Theirs);
-        }
-        match ask(ReadCommand::lease_renew(&self.key, &self.owner.0, self.time)).await? {
-            owner if text(&owner) == self.owner.0 => Ok(Said::Ours),
-            _ => Ok(Said::Disputed),
+            _ => Ok(Said::Theirs),
         }
     }
 }
