@@ -1,5 +1,5 @@
 # Everything a person types. Each target sets up what it needs.
-.PHONY: demo test chaos chaos-peers bench bench-quick bench-setup fuzz setup fmt docs
+.PHONY: demo test chaos chaos-peers bench bench-quick bench-watch bench-setup fuzz setup fmt docs
 
 # The demo starts soonest from the profile the tests use; set PROFILE=fast for an optimised one.
 PROFILE ?= dev
@@ -33,6 +33,11 @@ bench-quick: bench-setup
 chaos-peers: bench-setup
 	bench/peers/setup go
 	cargo run --release -p streamgauge-bench -- chaos --document
+
+# What watching Redis costs, beside redis_exporter: docs/redis-cost.md. Takes about five minutes.
+bench-watch: bench-setup
+	bench/peers/setup redis_exporter
+	cargo run --release -p streamgauge-bench -- watch --document
 
 bench-setup:
 	@scripts/setup

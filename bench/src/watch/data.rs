@@ -19,7 +19,7 @@ fn command(out: &mut Vec<u8>, line: &str) {
 }
 
 /// Sends commands and reads all replies; in pieces, so that neither side waits for the other.
-fn run(server: &mut Connection, lines: impl Iterator<Item = String>) {
+pub fn run(server: &mut Connection, lines: impl Iterator<Item = String>) {
     let mut lines = lines.peekable();
     let mut bytes = Vec::new();
     while lines.peek().is_some() {

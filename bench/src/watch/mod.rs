@@ -1,9 +1,11 @@
 //! What watching streams costs: ours beside redis_exporter, on the same data in the same run.
 //!
 //! - `data`: 1,000 streams with groups and consumers, and plain keys. `subject`: who watches.
+//! - `heavy`: a server that is dear to watch.
 //! - `page`: the table, as `docs/redis-cost.md`.
 
 mod data;
+mod heavy;
 mod page;
 mod subject;
 
@@ -77,6 +79,8 @@ pub fn run(args: &WatchArgs, ours: &Path) -> Result<bool, String> {
             measured: few.cost.cpu / INTERVAL.as_secs_f64() / 10.0,
         },
     ]);
+    drop(redis);
+    rows.extend(heavy::measure(ours)?);
     println!("\n{}", crate::table::text(&rows));
     if args.document {
         let write = |name: &str, text: String| {

@@ -136,19 +136,19 @@ impl Drop for Ended {
 }
 
 /// What is known at the beginning of a measurement.
-struct Watch<'a> {
+pub struct Watch<'a> {
     redis: &'a Redis,
     pid: u32,
     cpu: Duration,
 }
 
 impl<'a> Watch<'a> {
-    fn begin(redis: &'a Redis, pid: u32) -> Self {
+    pub fn begin(redis: &'a Redis, pid: u32) -> Self {
         redis.cli(&["config", "resetstat"]);
         Watch { redis, pid, cpu: proc::cpu_time_of_threads(pid).unwrap_or_default() }
     }
 
-    fn end(self, name: &str, ticks: f64, wall: f64, series: f64) -> Cost {
+    pub fn end(self, name: &str, ticks: f64, wall: f64, series: f64) -> Cost {
         let cpu = proc::cpu_time_of_threads(self.pid).unwrap_or_default().saturating_sub(self.cpu);
         let (mut commands, mut server) = (0.0, 0.0);
         for line in self.redis.cli(&["info", "commandstats"]).lines() {
@@ -181,7 +181,7 @@ impl<'a> Watch<'a> {
 }
 
 /// The sum of own metrics of this name, of those lines that have all the words.
-fn number(url: &str, name: &str, words: &[&str]) -> Option<f64> {
+pub fn number(url: &str, name: &str, words: &[&str]) -> Option<f64> {
     let text = http::get(url).ok()?.text();
     let lines =
         text.lines().filter(|line| line.starts_with(name) && words.iter().all(|word| line.contains(word)));
