@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use prost::Message as _;
-use streamgauge_harness::{OtlpSink, Telemetry, http};
+use streamgauge_harness::{OtlpSink, Publisher, Telemetry, http};
 
 use crate::row::Row;
 
@@ -52,6 +52,24 @@ impl Ledger {
         );
         stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
         self.refused.fetch_add(RECORDS, Ordering::Relaxed);
+    }
+
+    /// Adds entries to a stream, whose body is what a record's is; whether Redis has taken all of them.
+    pub fn publish(&self, to: &Publisher, stream: &str) -> bool {
+        let numbers = self.numbers();
+        let bodies: Vec<_> = numbers.clone().map(body).collect();
+        let taken = to.add(stream, &bodies);
+        match taken {
+            true => self.acked.lock().unwrap().extend(numbers),
+            false => drop(self.refused.fetch_add(RECORDS, Ordering::Relaxed)),
+        }
+        taken
+    }
+
+    /// Acknowledged and not at the sink.
+    pub fn missing_numbers(&self, sink: &OtlpSink) -> Vec<u64> {
+        let arrived = arrived(sink);
+        self.acked.lock().unwrap().iter().copied().filter(|number| !arrived.contains_key(number)).collect()
     }
 
     fn numbers(&self) -> std::ops::Range<u64> {
@@ -141,11 +159,14 @@ fn arrived(sink: &OtlpSink) -> BTreeMap<u64, usize> {
     arrived
 }
 
+/// What a record says.
+fn body(number: u64) -> String {
+    format!("{number} {}", "x".repeat(FILLING))
+}
+
 fn request(numbers: std::ops::Range<u64>) -> Vec<u8> {
     let record = |number: u64| LogRecord {
-        body: Some(AnyValue {
-            value: Some(any_value::Value::StringValue(format!("{number} {}", "x".repeat(FILLING)))),
-        }),
+        body: Some(AnyValue { value: Some(any_value::Value::StringValue(body(number))) }),
         ..LogRecord::default()
     };
     let scope_logs = vec![ScopeLogs { log_records: numbers.map(record).collect(), ..ScopeLogs::default() }];

@@ -14,6 +14,7 @@ mod ledger;
 mod rig;
 mod row;
 mod scenarios;
+mod stream_rig;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

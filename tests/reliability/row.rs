@@ -58,6 +58,10 @@ the same for longer. [What the Go Collector loses and keeps](reliability-peers.m
   for what the disk gave back damaged (ten records a request here), in the log for what was left at a stop.
 - lost: acknowledged, not arrived and not accounted. The test fails when it is not 0.
 
+Where a stream is consumed, entries are added by XADD and go out by OTLP/HTTP with a queue in memory. Acknowledged is what Redis
+gave an id for, accounted what lies in the dead letter or is in Redis no more (not persisted, not replicated, deleted, trimmed).
+After each scenario the pending list is empty.
+
 What a process cannot be brought to from the outside stands beside the code: a panicking component under load and 200 reloads
 without a task left (`core/engine/tests`), a disk that fails at any call and bits that flip at any place (`core/storage`), acks
 through every component (`tests/conformance`), 200 reloads without growth of memory and sockets (`tests/e2e/reload.rs`).

@@ -7,6 +7,7 @@ mod disks;
 mod neighbours;
 mod peers;
 mod reloads;
+mod streams;
 
 use crate::row::Row;
 
@@ -32,5 +33,6 @@ pub fn all() -> Vec<Scenario> {
     add("Another configuration under load", reloads::ALL);
     add("A dead exporter beside one that is well", neighbours::ALL);
     add("The wall clock jumps", clock::ALL);
+    add("A stream is consumed (`redis_stream`)", streams::ALL);
     scenarios
 }
