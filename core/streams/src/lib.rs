@@ -30,6 +30,7 @@
 
 pub mod encoding;
 mod entry;
+pub mod fuzz;
 mod link;
 mod owner;
 mod read;

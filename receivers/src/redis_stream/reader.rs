@@ -197,7 +197,7 @@ impl Reader {
             for reply in replies.iter() {
                 match reply {
                     Reply::Error(refusal) => refused = refused.or(Some(refusal)),
-                    Reply::List(list) => came += list.count(),
+                    Reply::List(list) => came += list.left(),
                     _ => {}
                 }
             }

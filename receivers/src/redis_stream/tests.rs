@@ -4,6 +4,7 @@ mod claiming;
 mod ends;
 mod faults;
 mod letters;
+mod many;
 mod modern;
 mod priority;
 mod reading;

@@ -24,7 +24,7 @@ impl Replies {
 
     /// One after another.
     pub fn iter(&self) -> List<'_> {
-        List { bytes: &self.bytes, left: self.count }
+        List { bytes: &self.bytes, left: self.count, unread: 0 }
     }
 
     /// The reply to the last command: the only one of a request of one.
@@ -81,44 +81,52 @@ impl<'a> Reply<'a> {
     pub fn list(&self) -> List<'a> {
         match self {
             Reply::List(list) => *list,
-            _ => List { bytes: &[], left: 0 },
+            _ => List { bytes: &[], left: 0, unread: 0 },
         }
     }
 }
 
-/// Elements, one after another.
+/// Elements, one after another. The inside of one that is a list is passed over only when the next is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct List<'a> {
     bytes: &'a [u8],
     left: usize,
+    /// Elements of the last one, which come first in the bytes.
+    unread: usize,
 }
 
 impl<'a> List<'a> {
-    /// The bytes of the elements, and how many there are.
+    /// How many elements are left.
+    pub fn left(&self) -> usize {
+        self.left
+    }
+
+    /// The bytes that begin with the elements of a list that nothing was read of, and how many those are.
     pub(crate) fn raw(&self) -> (&'a [u8], usize) {
+        debug_assert_eq!(self.unread, 0, "something was read of it");
         (self.bytes, self.left)
     }
 
     #[cfg(test)]
     pub(crate) fn for_test(bytes: &'a [u8], left: usize) -> Self {
-        List { bytes, left }
+        List { bytes, left, unread: 0 }
     }
 
     fn read(&mut self) -> Result<Reply<'a>, Malformed> {
         let mut at = 0;
+        skip(self.bytes, &mut at, std::mem::take(&mut self.unread))?;
         let found = token(self.bytes, &mut at)?.ok_or(Malformed)?;
-        let start = at;
+        self.bytes = &self.bytes[at..];
         let reply = match found {
             Token::Nil => Reply::Nil,
             Token::Integer(number) => Reply::Integer(number),
             Token::Text(text) => Reply::Text(text),
             Token::Error(text) => Reply::Error(Refusal::of(text)),
             Token::List(count) => {
-                skip(self.bytes, &mut at, count)?;
-                Reply::List(List { bytes: &self.bytes[start..at], left: count })
+                self.unread = count;
+                Reply::List(List { bytes: self.bytes, left: count, unread: 0 })
             }
         };
-        self.bytes = &self.bytes[at..];
         Ok(reply)
     }
 }
@@ -172,6 +180,6 @@ mod tests {
         let mut replies = Replies::new(Bytes::from_static(b"*2\r\n:1\r\n"), 2);
         replies.count = 5;
         let all: Vec<_> = replies.iter().collect();
-        assert!(matches!(all.as_slice(), [Reply::Error(_)]));
+        assert!(matches!(all.as_slice(), [Reply::List(_), Reply::Error(_)]));
     }
 }

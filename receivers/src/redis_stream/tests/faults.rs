@@ -80,6 +80,7 @@ async fn killed_connections_and_a_restarted_server_cost_nothing_that_redis_kept(
         rig.arrived(100 * round).await;
     }
     redis.restart();
+    rig.until("the server has read its data", |_| redis.info("loading").as_deref() == Some("0")).await;
     redis.fill("s", 100);
     rig.arrived(600).await;
     settled(&redis, "s").await;
