@@ -207,7 +207,9 @@ fn what_a_logs_pipeline_reads_is_in_the_rule_and_only_there() {
         found.fails(&[]);
         let (what, rule) = found.one("note", "rights");
         let command_log = if server.is_valkey() { "+commandlog|get " } else { "" };
-        let wanted = format!("ACL SETUSER monitor +slowlog|get {command_log}+latency|latest +acl|log");
+        let wanted = format!(
+            "ACL SETUSER monitor +slowlog|get {command_log}+latency|latest +acl|log +client|list +client|id"
+        );
         assert_eq!(rule, wanted, "{}", server.name);
         assert!(what.contains("without slow commands in the logs"), "{what}");
         apply(&redis, rule);

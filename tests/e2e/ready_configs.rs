@@ -1,6 +1,6 @@
 //! Every file in configs/ runs as it is, on a real Redis; so does what the README shows.
 
-use streamgauge_harness::{OtlpSink, Prometheus, Redis, free_port};
+use streamgauge_harness::{CollectorBuilder, OtlpSink, Prometheus, Redis, free_port, poll_until};
 
 use crate::support::{Running, SOON, binary, read, root, yaml_blocks};
 
@@ -9,8 +9,19 @@ const DOORS: &str = "receivers: {otlp: {protocols: {grpc: {endpoint: '127.0.0.1:
 
 #[track_caller]
 fn start(name: &str, redis: &Redis, more: &[(&str, &str)], overlay: &str) -> Running {
+    start_with(name, redis, more, overlay, binary())
+}
+
+#[track_caller]
+fn start_with(
+    name: &str,
+    redis: &Redis,
+    more: &[(&str, &str)],
+    overlay: &str,
+    builder: CollectorBuilder,
+) -> Running {
     let url = redis.url();
-    let mut builder = binary().config_file(root().join("configs").join(name));
+    let mut builder = builder.config_file(root().join("configs").join(name));
     for (key, value) in
         [("REDIS_URL", url.as_str()), ("REDIS_ADDR", &redis.addr())].into_iter().chain(more.iter().copied())
     {
@@ -146,13 +157,43 @@ fn prometheus_scrapes_the_exporters_and_the_writers_names() {
 }
 
 #[test]
+fn redis_logs_tells_a_slow_command_once_over_a_restart() {
+    let (redis, sink) = (Redis::builder().config("slowlog-log-slower-than 150000").start(), OtlpSink::http());
+    let state = redis.dir().join("state").display().to_string();
+    let url = sink.url();
+    let more =
+        [("OTLP_ENDPOINT", url.as_str()), ("STATE", &state), ("INTERVAL", "200ms"), ("KEYS", "hashed")];
+    let named = |event: &str| {
+        sink.log_records().into_iter().filter(|record| record.event_name == event).collect::<Vec<_>>()
+    };
+    for sleeps in 1..=2 {
+        redis.run::<()>("DEBUG SLEEP 0.2");
+        let builder = binary().arg("--set").arg("service.extensions=[health_check, file_storage]");
+        let running = start_with("redis-logs.yaml", &redis, &more, "{}", builder);
+        let records = poll_until("a slow command", SOON, || {
+            Some(named("redis.slowlog.entry")).filter(|records| records.len() >= sleeps)
+        });
+        assert_eq!(records.len(), sleeps);
+        let (code, log) = running.collector.terminate(SOON);
+        assert_eq!(code, Some(0), "{log}");
+    }
+}
+
+#[test]
 fn no_file_in_configs_is_without_a_test() {
     let names = std::fs::read_dir(root().join("configs")).unwrap().map(|e| e.unwrap().file_name());
     let mut names: Vec<_> = names.map(|n| n.into_string().unwrap()).collect();
     names.sort();
     assert_eq!(
         names,
-        ["agent.yaml", "gateway.yaml", "postgres-writer.yaml", "prometheus.yaml", "quickstart.yaml"]
+        [
+            "agent.yaml",
+            "gateway.yaml",
+            "postgres-writer.yaml",
+            "prometheus.yaml",
+            "quickstart.yaml",
+            "redis-logs.yaml"
+        ]
     );
 }
 

@@ -28,7 +28,17 @@ const MOST: usize = 100_000;
 const PAGES: usize = 100;
 
 /// User, name and library.
-type Group = [String; 3];
+pub(crate) type Group = [String; 3];
+
+/// The clients of one group.
+#[derive(Default)]
+pub(crate) struct Sum {
+    pub(crate) count: u64,
+    pub(crate) memory: u64,
+    pub(crate) output: u64,
+    idle: Exponential,
+    age: Exponential,
+}
 
 struct Client {
     group: Arc<Group>,
@@ -100,6 +110,12 @@ impl Clients {
         when: (Instant, u64),
         recorder: &mut Recorder,
     ) {
+        self.read(server, info, when).await;
+        self.record(when.1 / 1_000_000_000, recorder);
+    }
+
+    /// Reads as much as may be.
+    pub(crate) async fn read(&mut self, server: &Server, info: &Info<'_>, when: (Instant, u64)) {
         let (deadline, now) = (when.0, when.1 / 1_000_000_000);
         let whole = |field: &str| info.int(field).and_then(|value| u64::try_from(value).ok()).unwrap_or(0);
         let connected = whole("connected_clients") + whole("connected_slaves");
@@ -147,7 +163,6 @@ impl Clients {
                 break;
             }
         }
-        self.record(now, recorder);
         self.groups.retain(|group| Arc::strong_count(group) > 1);
     }
 
@@ -224,26 +239,22 @@ impl Clients {
         result
     }
 
-    fn record(&self, now: u64, recorder: &mut Recorder) {
-        #[derive(Default)]
-        struct Sum {
-            count: u64,
-            memory: u64,
-            output: u64,
-            idle: Exponential,
-            age: Exponential,
-        }
-        let mut sums: HashMap<&Arc<Group>, Sum> = HashMap::new();
+    /// What is known of each user, name and library; `now` is in seconds since 1970.
+    pub(crate) fn sums(&self, now: u64) -> HashMap<&Group, Sum> {
+        let mut sums: HashMap<&Group, Sum> = HashMap::new();
         for client in self.known.values() {
-            let sum = sums.entry(&client.group).or_default();
+            let sum = sums.entry(client.group.as_ref()).or_default();
             (sum.count, sum.memory, sum.output) =
                 (sum.count + 1, sum.memory + client.memory, sum.output + client.output);
             sum.idle.observe(client.idle as f64);
             sum.age.observe(now.saturating_sub(client.born) as f64);
         }
+        sums
+    }
+
+    fn record(&self, now: u64, recorder: &mut Recorder) {
         let [count, memory, output, idle, age, observed, observed_age] = self.metrics;
-        for (group, sum) in sums {
-            let [user, name, library] = group.as_ref();
+        for ([user, name, library], sum) in self.sums(now) {
             let values = [user.as_str(), name.as_str(), library.as_str()];
             recorder.record(count, &values, sum.count);
             recorder.record(memory, &values, sum.memory);

@@ -24,5 +24,10 @@ pub(super) fn wanted(sections: &[LogsConfig], version: &Version) -> Vec<Right> {
     if any(|logs| logs.acl) {
         all.push(right("acl|log", ReadCommand::acl_log(1), "what users were refused in the logs"));
     }
+    if any(|logs| logs.flight_recorder.enabled) {
+        let without = "clients in flight records";
+        all.push(right("client|list", ReadCommand::client_list([1], 1), without));
+        all.push(right("client|id", ReadCommand::client_id(), without));
+    }
     all
 }

@@ -3,12 +3,15 @@
 use streamgauge_component::{Host, InstrumentKind};
 use streamgauge_redis::{CommandLog, LOG_PAGE, LoggedCommand, ReadCommand, logged_commands};
 
+use tokio::time::Instant;
+
 use super::book::{Cursor, Fresh};
 use super::config::LogsConfig;
 use super::mask::{Masked, hash};
 use super::node::Visit;
 use super::record::{Record, Severity};
 use crate::redis::detail::ask;
+use crate::scrape::redis::Server;
 
 /// Entries that may come between looking for the newest one and reading.
 const SLACK: u64 = 16;
@@ -46,6 +49,12 @@ impl Log {
             Log::Large(CommandLog::LargeReply) => "redis.commandlog.large_reply",
         }
     }
+}
+
+/// The newest entries of the slow log.
+pub(super) async fn newest(server: &Server, n: u64, deadline: Instant) -> Vec<LoggedCommand> {
+    let answer = ask(server, ReadCommand::slowlog_get(n), deadline).await;
+    answer.as_ref().map(logged_commands).unwrap_or_default()
 }
 
 /// What is new in a log; `None` when the server does not say. Without a cursor all of it is, or with `from_now` nothing

@@ -1,5 +1,7 @@
 //! The section `logs`.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +26,8 @@ pub struct LogsConfig {
     pub acl: bool,
     /// Failovers, restarts, other roles, and settings without secrets that have become others.
     pub changes: bool,
+    /// How a server was before and after something went wrong.
+    pub flight_recorder: FlightRecorder,
 }
 
 impl Default for LogsConfig {
@@ -37,6 +41,34 @@ impl Default for LogsConfig {
             latency: true,
             acl: true,
             changes: true,
+            flight_recorder: FlightRecorder::default(),
+        }
+    }
+}
+
+/// `flight_recorder`: one record with INFO, slow log, latency and clients, on a failover, when writes are refused for want of
+/// memory, and when the server was held up.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct FlightRecorder {
+    /// Whether it is on.
+    pub enabled: bool,
+    /// The least time between two such records of one server for one reason.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub min_interval: Duration,
+    /// A slow command or a spike of at least this long is a reason.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub latency_jump: Duration,
+}
+
+impl Default for FlightRecorder {
+    fn default() -> Self {
+        FlightRecorder {
+            enabled: true,
+            min_interval: Duration::from_secs(60),
+            latency_jump: Duration::from_millis(500),
         }
     }
 }

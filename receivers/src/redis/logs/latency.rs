@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 
 use streamgauge_redis::{LatencyEvent, ReadCommand, latency_events};
+use tokio::time::Instant;
 
-use super::node::Visit;
 use super::record::{Record, Severity};
 use crate::redis::detail::ask;
+use crate::scrape::redis::Server;
 
 /// By kind: when the last spike was, seconds since 1970, and how long, milliseconds.
 pub(super) type Spikes = BTreeMap<String, (u64, u64)>;
 
 /// The last spike of each kind; `None` when the server does not say.
-pub(super) async fn latest(visit: &Visit<'_>) -> Option<Vec<LatencyEvent>> {
-    let answer = ask(visit.server, ReadCommand::latency_latest(), visit.deadline).await?;
+pub(super) async fn latest(server: &Server, deadline: Instant) -> Option<Vec<LatencyEvent>> {
+    let answer = ask(server, ReadCommand::latency_latest(), deadline).await?;
     Some(latency_events(&answer))
 }
 

@@ -5,6 +5,7 @@
 //! - `round`: one round over all servers; `node`: one server's part of it.
 //! - `commands`: the slow log and Valkey's other logs of commands; `mask`, `keys`: a command without what it holds.
 //! - `latency`, `acl`: what else they write down; `changes`, `failover`: what became another.
+//! - `flight`: how a server was before and after something went wrong.
 //! - `book`: what has been told so far; `outbox`: what is not delivered yet.
 //! - `record`: from there to bytes.
 //!
@@ -16,6 +17,7 @@ mod changes;
 mod commands;
 pub mod config;
 mod failover;
+mod flight;
 mod keys;
 mod latency;
 mod mask;

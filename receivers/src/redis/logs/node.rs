@@ -1,6 +1,7 @@
 //! One server's part of a round.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use streamgauge_component::Host;
@@ -12,6 +13,7 @@ use super::book::{Cursor, NodeBook};
 use super::changes::{self, Settings};
 use super::commands::{self, Log};
 use super::config::LogsConfig;
+use super::flight::{Alarm, Flight};
 use super::latency;
 use super::record::{Record, request};
 use crate::redis::config::RedisConfig;
@@ -33,6 +35,7 @@ pub(super) struct NodeLogs {
     slow_commands: Option<i64>,
     /// How much was refused, and when that was read.
     refused: Option<(i64, u64)>,
+    flight: Option<Flight>,
 }
 
 /// A server that has answered.
@@ -53,12 +56,15 @@ pub(super) struct Told {
     pub(super) book: Option<NodeBook>,
     /// What the server does, by its own word.
     pub(super) role: Option<Role>,
+    /// Why the flight recorder is to write.
+    pub(super) alarm: Option<Alarm>,
     pub(super) problem: Option<String>,
     pub(super) is_suspect: bool,
 }
 
 impl NodeLogs {
     pub(super) fn new(config: Arc<RedisConfig>, server: Server) -> Self {
+        let flight = config.logs.flight_recorder.enabled.then(|| Flight::new(config.collection_interval));
         NodeLogs {
             server,
             config,
@@ -68,6 +74,7 @@ impl NodeLogs {
             settings: Settings::default(),
             slow_commands: None,
             refused: None,
+            flight,
         }
     }
 
@@ -81,6 +88,9 @@ impl NodeLogs {
             Ok(Err(error)) => format!("INFO is refused: {error}"),
             Err(error) => error.to_string(),
         };
+        if let Some(flight) = &mut self.flight {
+            flight.unanswered();
+        }
         Told { problem: Some(problem), is_suspect: true, ..Told::default() }
     }
 
@@ -102,6 +112,7 @@ impl NodeLogs {
         let before = book.unwrap_or_default();
         let mut book = before.clone();
         let mut records = Vec::new();
+        let mut alarm = None;
         if book.run_id != run_id {
             if self.config.logs.changes {
                 records.extend(changes::restart(&book, run_id, &info, now));
@@ -114,9 +125,13 @@ impl NodeLogs {
         if role != Some(Role::Sentinel) {
             let server = Server { node: self.server.node.clone(), db: self.server.db };
             let visit = Visit { server: &server, deadline, info: &info, run_id, now };
-            self.data_node(&visit, &mut book, &mut records, host).await;
+            let longest = self.data_node(&visit, &mut book, &mut records, host).await;
+            if let Some(flight) = &mut self.flight {
+                let is_jump = longest >= self.config.logs.flight_recorder.latency_jump;
+                alarm = flight.answered(&visit, text, is_jump).await;
+            }
         }
-        Told { records, book: (book != before).then_some(book), role, problem: None, is_suspect }
+        Told { alarm, records, book: (book != before).then_some(book), role, problem: None, is_suspect }
     }
 
     /// Of another process all that it has written down is new. Where none was known, nothing says so.
@@ -131,14 +146,15 @@ impl NodeLogs {
         book.run_id = run_id.to_owned();
     }
 
-    /// A server that holds data, and not a sentinel.
+    /// A server that holds data, and not a sentinel. Gives the longest that a command or a spike has held it.
     async fn data_node(
         &mut self,
         visit: &Visit<'_>,
         book: &mut NodeBook,
         records: &mut Vec<Record>,
         host: &Host,
-    ) {
+    ) -> Duration {
+        let mut longest = Duration::ZERO;
         let config = &self.config.logs;
         let from_now = config.storage.is_none();
         for log in Log::ALL.into_iter().filter(|log| wanted(*log, config, visit.info)) {
@@ -152,13 +168,19 @@ impl NodeLogs {
             records.extend(commands::lost(log, fresh.lost, visit.run_id, host));
             records
                 .extend(fresh.entries.iter().map(|entry| commands::record(log, entry, visit.run_id, config)));
+            if log == Log::Slow {
+                let slowest = fresh.entries.iter().map(|entry| entry.amount).max();
+                longest = longest.max(Duration::from_micros(slowest.unwrap_or(0)));
+            }
             book.logs.insert(log.name().to_owned(), fresh.cursor);
             self.slow_commands = slow.or(self.slow_commands);
         }
         if config.latency
-            && let Some(latest) = latency::latest(visit).await
+            && let Some(latest) = latency::latest(visit.server, visit.deadline).await
         {
             let spikes = latency::fresh(&mut book.latency, latest, from_now);
+            let greatest = spikes.iter().map(|spike| spike.last_ms).max();
+            longest = longest.max(Duration::from_millis(greatest.unwrap_or(0)));
             records.extend(spikes.iter().map(|spike| latency::record(spike, visit.run_id)));
         }
         let refused = acl::refused(visit.info);
@@ -176,6 +198,20 @@ impl NodeLogs {
         if config.changes {
             records.extend(self.settings.round(visit, book).await);
         }
+        longest
+    }
+
+    /// What the flight recorder has of this server, unless it has told of such a thing not long ago.
+    pub(super) async fn flight_record(
+        &mut self,
+        alarm: Alarm,
+        deadline: Instant,
+        now: u64,
+    ) -> Option<Record> {
+        let run_id = self.run_id().to_owned();
+        let record =
+            self.flight.as_mut()?.write(alarm, &self.server, &self.config.logs, (deadline, now)).await?;
+        Some(record.text("redis.run_id", run_id))
     }
 
     /// These records as a request, with this server's resource.

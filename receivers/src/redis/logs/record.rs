@@ -42,6 +42,12 @@ impl Record {
         Record { event, severity, time: None, body: AnyValue::Str(body.into()), attributes: Vec::new() }
     }
 
+    /// Another body than a text.
+    pub(super) fn with(mut self, body: AnyValue) -> Record {
+        self.body = body;
+        self
+    }
+
     /// When it happened, in seconds since 1970.
     pub(super) fn at(self, seconds: u64) -> Record {
         self.at_millis(seconds.saturating_mul(1_000))

@@ -9,6 +9,7 @@ use streamgauge_redis::{Address, View};
 
 use super::book::Book;
 use super::failover::failovers;
+use super::flight::Alarm;
 use super::node::NodeLogs;
 use crate::redis::config::RedisConfig;
 use crate::scrape::redis::{Fleet, Joined};
@@ -59,12 +60,13 @@ impl Rounds {
             (address, told)
         });
         let mut problems: Vec<_> = problem.into_iter().collect();
-        let (mut records, mut roles) = (BTreeMap::new(), BTreeMap::new());
+        let (mut records, mut roles, mut alarms) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for (address, told) in join_all(rounds).await {
             if let Some(book) = told.book {
                 after.nodes.insert(address.clone(), book);
             }
             roles.extend(told.role.map(|role| (address.clone(), role)));
+            alarms.extend(told.alarm.map(|alarm| (address.clone(), alarm)));
             records.insert(address, told.records);
             if told.is_suspect {
                 self.fleet.suspect();
@@ -76,7 +78,16 @@ impl Rounds {
                 let node = self.nodes.iter().find(|(address, _)| address.to_string() == failover.to);
                 let run_id = node.map_or("", |(_, node)| node.run_id());
                 records.entry(failover.to.clone()).or_default().insert(0, failover.record(run_id));
+                // Of the lost one is told how it was last.
+                alarms.extend([(failover.to, Alarm::Failover), (failover.from, Alarm::Failover)]);
             }
+        }
+        let now = host.clock().now().unix_nanos;
+        for (address, alarm) in alarms {
+            let node = self.nodes.iter_mut().find(|(known, _)| known.to_string() == address);
+            let Some((_, node)) = node else { continue };
+            let record = node.flight_record(alarm, deadline, now).await;
+            records.entry(address).or_default().extend(record);
         }
         let mut joined = Joined::default();
         for (address, node) in &self.nodes {

@@ -19,6 +19,7 @@ use crate::redis::FACTORY;
 
 mod commands;
 mod events;
+mod flight;
 
 const SOON: Duration = Duration::from_secs(20);
 const FAST: &str = "collection_interval: 30ms\ninitial_delay: 0s\nmax_server_time: unlimited\n";
@@ -107,6 +108,7 @@ struct Record {
     event: String,
     severity: String,
     body: String,
+    whole: Option<AnyValue>,
     time: u64,
     attributes: BTreeMap<String, String>,
     resource: BTreeMap<String, String>,
@@ -133,7 +135,8 @@ fn records(bytes: &[u8]) -> Vec<Record> {
             all.push(Record {
                 event: event_name,
                 severity: severity_text,
-                body: text(body),
+                body: text(body.clone()),
+                whole: body,
                 time: time_unix_nano,
                 attributes: texts(attributes),
                 resource: resource.clone(),

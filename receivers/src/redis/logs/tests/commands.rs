@@ -238,3 +238,50 @@ async fn large_requests_and_replies_of_valkey_are_told_with_their_size() {
         }
     }
 }
+
+/// Calls and microseconds of a command since CONFIG RESETSTAT; before 7.0 those of all its subcommands.
+fn spent(redis: &Redis, command: &str) -> (u64, u64) {
+    let short = command.split('|').next().unwrap();
+    let line = redis.info(&format!("cmdstat_{command}")).or_else(|| redis.info(&format!("cmdstat_{short}")));
+    let line = line.unwrap_or_default();
+    let member = |name: &str| {
+        let text = line.split(',').find_map(|pair| pair.strip_prefix(name));
+        text.map_or(0, |text| text.parse().unwrap())
+    };
+    (member("calls="), member("usec="))
+}
+
+#[tokio::test]
+async fn a_round_in_which_nothing_happens_asks_for_little() {
+    for server in Server::matrix() {
+        let redis = server.start();
+        let process = Process::on(&redis).await;
+        let telling = process.start(&redis.url(), STORED).await;
+        let what = format!("rounds on {}", server.name);
+        poll_until_async(&what, SOON, async || (spent(&redis, "latency|latest").0 >= 3).then_some(())).await;
+        redis.run::<()>("CONFIG RESETSTAT");
+        let rounds = poll_until_async("rounds", SOON, async || {
+            Some(spent(&redis, "latency|latest").0).filter(|rounds| *rounds >= 20)
+        })
+        .await;
+        telling.stop().await;
+        let calls = |command| spent(&redis, command).0;
+        // A round may have been under way at either end. Settings are read once more: how often they were set is forgotten.
+        // A server whose INFO counts slow commands is not asked for them.
+        let most = if redis.info("slowlog_commands_count").is_some() { 1 } else { rounds + 2 };
+        assert!(calls("slowlog|get") <= most, "{}", server.name);
+        assert!(calls("latency|latest") <= rounds + 2, "{}", server.name);
+        let settings = streamgauge_redis::SAFE_SETTINGS.len() as u64;
+        assert!(calls("config|get") <= settings + 1, "{}: {}", server.name, calls("config|get"));
+        assert!(calls("acl|log") <= 1, "{}", server.name);
+        // Before 7.0 what we and this test say of ourselves counts with it.
+        let clients = if server.version() >= (7, 0) { calls("client|list") } else { 0 };
+        assert!(clients <= 3, "{}: {clients}", server.name);
+        if server.is_valkey() {
+            assert!(calls("commandlog|get") <= 2 * (rounds + 2), "{}", server.name);
+        }
+        let own = ["slowlog|get", "latency|latest", "commandlog|get"];
+        let time: u64 = own.into_iter().map(|command| spent(&redis, command).1).sum();
+        assert!(time / rounds < 200, "{}: {time} us in {rounds} rounds", server.name);
+    }
+}

@@ -19,7 +19,7 @@ fn refused(redis: &Redis, commands: &[&str]) {
 }
 
 /// Waits until the first round is over: what comes from now on is news.
-async fn first_round(redis: &Redis, telling: &Telling) {
+pub(super) async fn first_round(redis: &Redis, telling: &Telling) {
     redis.run::<()>("CONFIG SET hz 11");
     poll_until_async("the first round", SOON, async || {
         if telling.named("redis.config.change").is_empty() {
