@@ -6,6 +6,7 @@
 //!
 //! [`server`] is the way to the nodes, [`entry`] how an entry is shown; `streamgauge dlq` uses both.
 
+mod audit;
 mod claim;
 pub(crate) mod entry;
 mod find;

@@ -403,3 +403,33 @@ fn a_load_of_a_thousand_entries_is_a_lag_of_a_thousand() {
     json(&redis, &["bench", "produce", "--count", "50", "--rate", "100", "--pipeline", "10"]);
     assert!(began.elapsed() >= Duration::from_millis(350), "a hundred a second");
 }
+
+#[test]
+fn changes_are_written_down_before_they_are_made_and_what_cannot_be_is_not_done() {
+    let redis = Redis::start();
+    half_read(&redis);
+    letters(&redis);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("audit.jsonl");
+    let path = file.to_str().unwrap();
+    text(&redis, &["streams", "ls", "--audit", path]);
+    assert!(!file.exists(), "who looks changes nothing");
+    text(
+        &redis,
+        &["streams", "reset", "orders", "billing", "--to", "0", "--yes", "billing", "--audit", path],
+    );
+    text(&redis, &["dlq", "purge", "orders:dlq", "--yes", "orders:dlq", "--audit", path]);
+    let lines = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let about = &lines[0]["about"];
+    assert_eq!(
+        (&lines[0]["action"], &about["to"], &about["read_again"]),
+        (&json!("streams reset"), &json!("0-0"), &json!(6))
+    );
+    assert_eq!((&lines[1]["action"], &lines[1]["about"]["letters"]), (&json!("dlq purge"), &json!(4)));
+    let nowhere = dir.path().join("no/such/directory");
+    let args = ["streams", "trim", "orders", "--max-len", "1", "--force", "--yes", "orders", "--audit"];
+    let text = error(&redis, &[&args[..], &[nowhere.to_str().unwrap()]].concat(), "");
+    assert!(text.contains("nothing was done"), "{text}");
+    assert_eq!(redis.run::<usize>("XLEN orders"), 10);
+}

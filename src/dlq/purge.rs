@@ -39,6 +39,9 @@ pub(super) async fn purge(server: &mut Server, args: &PurgeArgs, json: bool) -> 
     if !args.dry_run && !ids.is_empty() {
         let asked = format!("This removes {what} for good; `streamgauge dlq export` keeps a copy.");
         confirm(&args.stream, args.yes.as_deref(), &asked)?;
+        let about =
+            json!({"stream": args.stream, "letters": ids.len(), "first": ids.first(), "last": ids.last()});
+        server.audit.write("dlq purge", &about)?;
         for chunk in ids.chunks(CHUNK) {
             let mut words: Vec<&[u8]> = vec![b"XDEL", key];
             words.extend(chunk.iter().map(String::as_bytes));

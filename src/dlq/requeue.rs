@@ -43,6 +43,9 @@ pub(super) async fn requeue(server: &mut Server, args: &RequeueArgs, json: bool)
         return show(json, &all, || preview.text(args));
     }
     confirm(&args.stream, args.yes.as_deref(), &preview.text(args))?;
+    let to: Vec<&str> = preview.targets.iter().map(|(to, _)| &**to).collect();
+    let about = json!({"stream": args.stream, "letters": preview.matching - preview.stay, "to": to});
+    server.audit.write("dlq requeue", &about)?;
     let mut pace = args.rate.map(|rate| {
         let mut pace = interval(Duration::from_secs(1) / rate);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);

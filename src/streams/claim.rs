@@ -44,6 +44,8 @@ pub(super) async fn claim(server: &mut Server, args: &ClaimArgs, json: bool) -> 
         found.as_array().into_iter().flatten().filter_map(|row| Some(row[0].as_str()?.to_owned())).collect();
     let mut claimed = Value::Array(ids.iter().map(|id| id.as_str().into()).collect());
     if !args.dry_run && !ids.is_empty() {
+        let about = json!({"stream": args.stream, "group": args.group, "to": args.to, "entries": ids.len()});
+        server.audit.write("streams claim", &about)?;
         let mut words: Vec<&[u8]> = vec![b"XCLAIM", key, group, args.to.as_bytes(), idle.as_bytes()];
         words.extend(ids.iter().map(String::as_bytes));
         words.push(b"JUSTID");

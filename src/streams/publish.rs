@@ -72,6 +72,7 @@ pub(super) async fn publish(server: &mut Server, args: &PublishArgs, json: bool)
     for (name, value) in fields.iter() {
         request.word(name).word(value);
     }
+    server.audit.write("streams publish", &json!({"stream": key, "fields": fields.len()}))?;
     let replies = server.ask(key.as_bytes(), &request).await?;
     let words: [&[u8]; 2] = [b"XADD", key.as_bytes()];
     let id = replies.last().ok().map_err(|refusal| super::server::explained(&refusal, &words))?;

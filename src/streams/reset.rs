@@ -63,6 +63,9 @@ pub(super) async fn reset(server: &mut Server, args: &ResetArgs, json: bool) -> 
     };
     if !args.dry_run {
         confirm(&args.group, args.yes.as_deref(), &preview())?;
+        let about = json!({"stream": args.stream, "group": args.group, "from": now.to_string(),
+            "to": next.to_string(), "read_again": again, "skipped": skipped});
+        server.audit.write("streams reset", &about)?;
         let (to, read) = (next.to_string(), read.map(|read: u64| read.to_string()));
         let mut words: Vec<&[u8]> = vec![b"XGROUP", b"SETID", key, name, to.as_bytes()];
         let without = words.len();

@@ -13,6 +13,7 @@ use streamgauge_redis::{Monitor, Unreachable};
 use streamgauge_streams::{Keys, Link, Owners, Refusal, Replies, Reply, Request, Topology};
 use tokio::time::Instant;
 
+use super::audit::Audit;
 use crate::cli::{Failure, print};
 use crate::run;
 
@@ -40,6 +41,9 @@ pub(crate) struct ServerArgs {
     /// File with the user's password. The variable REDIS_PASSWORD is as good.
     #[arg(long, value_name = "FILE", global = true)]
     password_file: Option<PathBuf>,
+    /// A file that gets a line of JSON for each change, before it is made.
+    #[arg(long, value_name = "FILE", env = "STREAMGAUGE_AUDIT", global = true)]
+    audit: Option<PathBuf>,
     /// Print JSON.
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -49,6 +53,8 @@ pub(crate) struct ServerArgs {
 pub(crate) struct Server {
     owners: Owners,
     links: HashMap<String, Link>,
+    /// Where changes are written down before they are made.
+    pub(crate) audit: Audit,
 }
 
 /// Connects and runs a command.
@@ -79,9 +85,10 @@ impl Server {
             topology: Topology::Auto,
         };
         let host = Host::new(Clock::system(), Arc::default(), Arc::default());
-        let (deployment, _) =
+        let (deployment, target) =
             keys.deployment(&host.for_component(Kind::Extension, "redis")).map_err(Failure::runtime)?;
-        Ok(Server { owners: Owners::new(deployment), links: HashMap::new() })
+        let audit = Audit::new(args.audit.as_deref(), target.address.to_string(), target.username.clone());
+        Ok(Server { owners: Owners::new(deployment), links: HashMap::new(), audit })
     }
 
     /// Commands about one stream, sent to the node that has it; all are answered.

@@ -79,6 +79,9 @@ pub(super) async fn trim(server: &mut Server, args: &TrimArgs, json: bool) -> Re
     let mut removed = None;
     if !args.dry_run {
         confirm(&args.stream, args.yes.as_deref(), &preview())?;
+        let about =
+            json!({"stream": args.stream, "length": length, "before": bound.to_string(), "goes": goes});
+        server.audit.write("streams trim", &about)?;
         let sign: &[u8] = if args.exact { b"=" } else { b"~" };
         let words: [&[u8]; 5] = [b"XTRIM", key, b"MINID", sign, &bound.to_string().into_bytes()];
         removed = server.one(key, &words).await?.as_u64();
