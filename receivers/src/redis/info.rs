@@ -54,6 +54,30 @@ fn record_row(
             }
         }
         Source::Is(field, word) => put(&[], info.text(field).map(|text| Number::Int((text == word).into()))),
+        Source::Link(field) => {
+            if let Some(primary) = primary(info) {
+                put(&[&primary], info.int(field).map(Number::Int));
+            }
+        }
+        Source::LinkUp => {
+            if let Some(primary) = primary(info) {
+                put(
+                    &[&primary],
+                    info.text("master_link_status").map(|text| Number::Int((text == "up").into())),
+                );
+            }
+        }
+        Source::LinkInfo => {
+            if let (Some(primary), Some(read_only)) = (primary(info), info.int("slave_read_only")) {
+                put(&[&primary, if read_only == 1 { "yes" } else { "no" }], Some(Number::Int(1)));
+            }
+        }
+        Source::Instance => {
+            let mut texts = INSTANCE.map(|field| info.text(field).unwrap_or(""));
+            texts[0] = role_of(info).unwrap_or("");
+            texts[3] = info.mode().unwrap_or("");
+            put(&texts, Some(Number::Int(1)));
+        }
         Source::Text(field) => one_for(info.text(field).filter(|text| !text.is_empty()), &mut put),
         Source::Database(member) => {
             for (number, line) in info.databases() {
@@ -77,6 +101,9 @@ fn record_row(
                         put(&[&name], Some(Number::Int((status == "ok").into())));
                     }
                     ("state" | "status", Some(state)) => put(&[&name, state], Some(Number::Int(1))),
+                    (_, text) if is_text(index) => {
+                        put(&[&name, field.member("state").unwrap_or("")], int(text));
+                    }
                     (_, text) => put(&[&name], int(text)),
                 }
             }
@@ -117,14 +144,7 @@ fn record_row(
                 put(&[prefix], int(line.member("count")));
             }
         }
-        Source::Role => {
-            let role = match info.text("role") {
-                Some("master") => Some("primary"),
-                Some("slave") => Some("replica"),
-                _ => None,
-            };
-            one_for(role, &mut put);
-        }
+        Source::Role => one_for(role_of(info), &mut put),
         Source::Mode => one_for(info.mode(), &mut put),
         Source::Cluster(field) => put(&[], cluster.and_then(|info| info.int(field)).map(Number::Int)),
         Source::OwnTime => put(&[], Some(Number::Double(own.usage.server_time / 1e6))),
@@ -147,6 +167,35 @@ fn record_row(
         }
         Source::ClusterState => one_for(cluster.and_then(|info| info.text("cluster_state")), &mut put),
     }
+}
+
+/// Fields of INFO for the attributes of `redis.instance`, in their order; the role and the mode in our words.
+pub(super) const INSTANCE: [&str; 12] = [
+    "role",
+    "redis_version",
+    "redis_build_id",
+    "redis_mode",
+    "os",
+    "maxmemory_policy",
+    "tcp_port",
+    "run_id",
+    "process_id",
+    "master_replid",
+    "valkey_version",
+    "valkey_release_stage",
+];
+
+fn role_of(info: &Info<'_>) -> Option<&'static str> {
+    match info.text("role") {
+        Some("master") => Some("primary"),
+        Some("slave") => Some("replica"),
+        _ => None,
+    }
+}
+
+/// Where a replica's primary is.
+fn primary(info: &Info<'_>) -> Option<String> {
+    Some(format!("{}:{}", info.text("master_host")?, info.text("master_port")?))
 }
 
 /// Lines that come once for each of something, with what tells them apart.

@@ -24,6 +24,14 @@ pub(crate) enum Source {
     Is(&'static str, &'static str),
     /// A text in INFO; attribute: the text.
     Text(&'static str),
+    /// A whole number about the link to the primary; attribute: the primary's `host:port`.
+    Link(&'static str),
+    /// Whether that link is up; attribute: the same.
+    LinkUp,
+    /// Whether a replica takes no writes; attributes: its primary and yes or no.
+    LinkInfo,
+    /// What there is to say of the process; attributes: each of it.
+    Instance,
     /// A member of each `dbN` line; attribute: N.
     Database(&'static str),
     /// A member of each `cmdstat_` line; attribute: the command.

@@ -8,6 +8,22 @@ use crate::scrape::table::{Kind, Since};
 /// A histogram of how things are now.
 const SNAPSHOT: Kind = Kind::Snapshot;
 const CLIENT: &[&str] = &["user", "name", "library"];
+const PRIMARY: &[&str] = &["primary"];
+/// Attributes of `redis.instance`, in the order of [`super::info::INSTANCE`].
+const INSTANCE: &[&str] = &[
+    "role",
+    "version",
+    "build_id",
+    "mode",
+    "os",
+    "maxmemory_policy",
+    "tcp_port",
+    "run_id",
+    "process_id",
+    "replication_id",
+    "valkey_version",
+    "valkey_release_stage",
+];
 const MS: f64 = 1e-3;
 const US: f64 = 1e-6;
 const KIB: f64 = 1024.0;
@@ -77,6 +93,7 @@ const MIGRATION: &[(&str, &str)] = &[
 #[rustfmt::skip]
 pub(super) static ROWS: &[Row] = &[
     // Server.
+    row("redis.instance", GAUGE, "1", ON, INSTANCE, Instance, "1 for the process: what tells it from others, and how it was built and set up"),
     row("redis.hz", GAUGE, "Hz", OFF, &[], Int("hz"), "How often a second the server's timer runs"),
     row("redis.configured_hz", GAUGE, "Hz", OFF, &[], Int("configured_hz"), "How often a second the timer runs by configuration"),
     row("redis.process_id", GAUGE, "", OFF, &[], Int("process_id"), "Process id of the server"),
@@ -258,18 +275,20 @@ pub(super) static ROWS: &[Row] = &[
     row("redis.replication.sync.partial_ok", STATS, "{sync}", ON, &[], Int("sync_partial_ok"), "Partial synchronisations that were granted"),
     row("redis.replication.sync.partial_err", STATS, "{sync}", ON, &[], Int("sync_partial_err"), "Partial synchronisations that were refused: each is a full one"),
     row("redis.replication.replica.lag", GAUGE, "By", ON, &["replica"], Behind, "How far the replica is behind, as its primary sees it"),
-    row("redis.replication.replica.lag_time", GAUGE, "s", ON, &["replica"], Each(Replica, "lag"), "Seconds since the replica's last acknowledgement"),
-    row("redis.replication.replica.offset", GAUGE, "By", OFF, &["replica"], Each(Replica, "offset"), "What the replica has acknowledged"),
+    row("redis.replication.replica.lag_time", GAUGE, "s", ON, &["replica", "state"], Each(Replica, "lag"), "Seconds since the replica's last acknowledgement"),
+    row("redis.replication.replica.offset", GAUGE, "By", OFF, &["replica", "state"], Each(Replica, "offset"), "What the replica has acknowledged"),
     row("redis.replication.replica.state", GAUGE, "", OFF, &["replica", "state"], Each(Replica, "state"), "1 for the state of the replica's link"),
     row("redis.replication.waiting_psync", SUM, "{replica}", OFF, &[], Int("replicas_waiting_psync"), "Replicas that wait for a synchronisation; Valkey"),
     row("redis.replication.expires_tracked_keys", GAUGE, "{key}", OFF, &[], Int("slave_expires_tracked_keys"), "Expired keys that a writable replica keeps track of"),
-    row("redis.replication.link.up", GAUGE, "1", ON, &[], Is("master_link_status", "up"), "On a replica: 1 when the link to its primary is up, else 0"),
-    row("redis.replication.link.down_time", GAUGE, "s", ON, &[], Int("master_link_down_since_seconds"), "On a replica: how long the link has been down"),
-    row("redis.replication.link.last_io", GAUGE, "s", OFF, &[], Int("master_last_io_seconds_ago"), "On a replica: seconds since the primary was heard; -1 when the link is down"),
-    row("redis.replication.link.sync_in_progress", GAUGE, "1", ON, &[], Int("master_sync_in_progress"), "On a replica: 1 during a full synchronisation"),
-    row("redis.replication.link.sync_left", GAUGE, "By", OFF, &[], Int("master_sync_left_bytes"), "On a replica: what the synchronisation lacks"),
-    row("redis.replication.link.sync_total", GAUGE, "By", OFF, &[], Int("master_sync_total_bytes"), "On a replica: how large the synchronisation is; 0 when it is not known"),
-    row("redis.replication.link.read_offset", GAUGE, "By", OFF, &[], Int("slave_read_repl_offset"), "On a replica: what was read from the primary; 7.0"),
+    row("redis.replication.link.up", GAUGE, "1", ON, PRIMARY, LinkUp, "On a replica: 1 when the link to its primary is up, else 0"),
+    row("redis.replication.link.info", GAUGE, "1", OFF, &["primary", "read_only"], LinkInfo, "On a replica: 1 for its primary, and whether it takes no writes"),
+    row("redis.replication.link.offset", GAUGE, "By", OFF, PRIMARY, Link("slave_repl_offset"), "On a replica: what it has of its primary"),
+    row("redis.replication.link.down_time", GAUGE, "s", ON, PRIMARY, Link("master_link_down_since_seconds"), "On a replica: how long the link has been down"),
+    row("redis.replication.link.last_io", GAUGE, "s", OFF, PRIMARY, Link("master_last_io_seconds_ago"), "On a replica: seconds since the primary was heard; -1 when the link is down"),
+    row("redis.replication.link.sync_in_progress", GAUGE, "1", ON, PRIMARY, Link("master_sync_in_progress"), "On a replica: 1 during a full synchronisation"),
+    row("redis.replication.link.sync_left", GAUGE, "By", OFF, PRIMARY, Link("master_sync_left_bytes"), "On a replica: what the synchronisation lacks"),
+    row("redis.replication.link.sync_total", GAUGE, "By", OFF, PRIMARY, Link("master_sync_total_bytes"), "On a replica: how large the synchronisation is; 0 when it is not known"),
+    row("redis.replication.link.read_offset", GAUGE, "By", OFF, PRIMARY, Link("slave_read_repl_offset"), "On a replica: what was read from the primary; 7.0"),
     row("redis.replication.replica.priority", GAUGE, "", OFF, &[], Int("slave_priority"), "On a replica: its priority in a failover; 0 is never"),
     row("redis.replication.replica.read_only", GAUGE, "1", OFF, &[], Int("slave_read_only"), "On a replica: 1 when it takes no writes"),
     row("redis.replication.replica.announced", GAUGE, "1", OFF, &[], Int("replica_announced"), "On a replica: 1 when sentinels announce it"),

@@ -37,6 +37,7 @@ static KNOWN: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
             | Source::Scaled(field, _)
             | Source::Is(field, _)
             | Source::Text(field)
+            | Source::Link(field)
             | Source::Cluster(field) => {
                 known.insert(field);
             }

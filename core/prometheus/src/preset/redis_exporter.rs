@@ -16,12 +16,31 @@ const EVENT: &[Label] = &[label("event_name", Attribute("event"))];
 const LIMIT: &[Label] = &[label("class", Attribute("class")), label("limit", Attribute("limit"))];
 const OVERCOME: &[Label] = &[label("class", Attribute("class")), label("limit", Fixed("soft"))];
 const QUANTILE: &[Label] = &[label("cmd", Attribute("cmd")), label("quantile", Stripped("p", "percentile"))];
-const ROLE: &[Label] = &[
+const INSTANCE: &[Label] = &[
     label("role", Words("role", &[("primary", "master"), ("replica", "slave")])),
-    label("redis_version", super::From::Resource("redis.version")),
-    label("redis_mode", super::From::Resource("redis.mode")),
+    label("redis_version", Attribute("version")),
+    label("redis_build_id", Attribute("build_id")),
+    label("redis_mode", Attribute("mode")),
+    label("os", Attribute("os")),
+    label("maxmemory_policy", Attribute("maxmemory_policy")),
+    label("tcp_port", Attribute("tcp_port")),
+    label("run_id", Attribute("run_id")),
+    label("process_id", Attribute("process_id")),
+    label("master_replid", Attribute("replication_id")),
+    label("valkey_version", Attribute("valkey_version")),
+    label("valkey_release_stage", Attribute("valkey_release_stage")),
 ];
-const REPLICA: &[Label] = &[label("slave_ip", Host("replica")), label("slave_port", Port("replica"))];
+const REPLICA: &[Label] = &[
+    label("slave_ip", Host("replica")),
+    label("slave_port", Port("replica")),
+    label("slave_state", Attribute("state")),
+];
+const PRIMARY: &[Label] = &[label("master_host", Host("primary")), label("master_port", Port("primary"))];
+const PRIMARY_INFO: &[Label] = &[
+    label("master_host", Host("primary")),
+    label("master_port", Port("primary")),
+    label("read_only", Words("read_only", &[("yes", "1"), ("no", "0")])),
+];
 const MASTER: &[Label] = &[label("master_name", Attribute("master"))];
 const MASTER_STATUS: &[Label] =
     &[label("master_name", Attribute("master")), label("master_status", Attribute("status"))];
@@ -47,7 +66,7 @@ static ROWS: &[Row] = &[
     row("redis.up", "exporter_last_scrape_error", GAUGE, NONE).change(Change::NotPositive),
     row("redis.uptime", "uptime_in_seconds", GAUGE, NONE),
     row("redis.uptime", "start_time_seconds", GAUGE, NONE).change(Change::Before),
-    row("redis.role", "instance_info", GAUGE, ROLE),
+    row("redis.instance", "instance_info", GAUGE, INSTANCE),
     row("redis.process_id", "process_id", GAUGE, NONE),
     row("redis.hz", "hz", GAUGE, NONE),
     row("redis.configured_hz", "configured_hz", GAUGE, NONE),
@@ -219,7 +238,7 @@ static ROWS: &[Row] = &[
     // Replication.
     row("redis.slaves.connected", "connected_slaves", GAUGE, NONE),
     row("redis.replication.offset", "master_repl_offset", GAUGE, NONE),
-    row("redis.replication.replica_offset", "slave_repl_offset", GAUGE, NONE),
+    row("redis.replication.link.offset", "slave_repl_offset", GAUGE, PRIMARY),
     row("redis.replication.backlog_first_byte_offset", "repl_backlog_first_byte_offset", GAUGE, NONE),
     row("redis.replication.second_offset", "second_repl_offset", GAUGE, NONE),
     row("redis.replication.backlog.size", "replication_backlog_bytes", GAUGE, NONE),
@@ -228,9 +247,10 @@ static ROWS: &[Row] = &[
     row("redis.replication.sync.full", "replica_resyncs_full", GAUGE, NONE),
     row("redis.replication.sync.partial_ok", "replica_partial_resync_accepted", GAUGE, NONE),
     row("redis.replication.sync.partial_err", "replica_partial_resync_denied", GAUGE, NONE),
-    row("redis.replication.link.up", "master_link_up", GAUGE, NONE),
-    row("redis.replication.link.last_io", "master_last_io_seconds_ago", GAUGE, NONE),
-    row("redis.replication.link.sync_in_progress", "master_sync_in_progress", GAUGE, NONE),
+    row("redis.replication.link.up", "master_link_up", GAUGE, PRIMARY),
+    row("redis.replication.link.info", "slave_info", GAUGE, PRIMARY_INFO),
+    row("redis.replication.link.last_io", "master_last_io_seconds_ago", GAUGE, PRIMARY),
+    row("redis.replication.link.sync_in_progress", "master_sync_in_progress", GAUGE, PRIMARY),
     row("redis.replication.replica.priority", "slave_priority", GAUGE, NONE),
     row("redis.replication.expires_tracked_keys", "slave_expires_tracked_keys", GAUGE, NONE),
     row("redis.replication.replica.offset", "connected_slave_offset_bytes", GAUGE, REPLICA),

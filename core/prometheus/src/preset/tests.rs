@@ -55,10 +55,20 @@ fn redis_exporters_names_replace_the_metrics_own_and_others_go_on() {
         latency.point(MS).attribute("cmd", "get").attribute("percentile", "p99.9").double(0.25);
         drop(latency);
         scope
-            .sum("redis.role", "{role}", "", Cumulative, false)
+            .gauge("redis.instance", "1", "")
             .point(MS)
             .attribute("role", "primary")
+            .attribute("version", "7.0.15")
+            .attribute("valkey_version", "")
             .int(1);
+        scope
+            .gauge("redis.replication.link.up", "1", "")
+            .point(MS)
+            .attribute("primary", "10.0.0.1:6379")
+            .int(1);
+        let mut lag = scope.gauge("redis.replication.replica.lag_time", "s", "");
+        lag.point(MS).attribute("replica", "10.0.0.2:6379").attribute("state", "online").int(0);
+        drop(lag);
         scope.gauge("redis.commands", "{ops}/s", "").point(MS).int(3);
     });
     let own = r#"instance="cache:6379""#;
@@ -67,10 +77,14 @@ fn redis_exporters_names_replace_the_metrics_own_and_others_go_on() {
         [
             format!(r#"redis_commands_duration_seconds_total{{cmd="get",{own}}} 2 @1"#),
             format!(r#"redis_commands_per_second{{{own},otel_scope_name="redis"}} 3 @1"#),
+            format!(
+                r#"redis_connected_slave_lag_seconds{{{own},slave_ip="10.0.0.2",slave_port="6379",slave_state="online"}} 0 @1"#
+            ),
             format!(r#"redis_cpu_sys_seconds_total{{{own}}} 1.5 @1"#),
             format!(r#"redis_db_keys{{db="db3",{own}}} 5 @1"#),
             format!(r#"redis_instance_info{{{own},redis_version="7.0.15",role="master"}} 1 @1"#),
             format!(r#"redis_latency_percentiles_usec{{cmd="get",{own},quantile="99.9"}} 250000 @1"#),
+            format!(r#"redis_master_link_up{{{own},master_host="10.0.0.1",master_port="6379"}} 1 @1"#),
             format!(r#"redis_memory_used_bytes{{{own}}} 7 @1"#),
         ]
     );

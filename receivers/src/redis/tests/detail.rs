@@ -1,6 +1,6 @@
 //! What the Collector's receiver lacks, on every server that is here.
 
-use streamgauge_harness::{Redis, Server};
+use streamgauge_harness::{Cluster, Redis, SentinelSet, Server};
 use streamgauge_redis::Info;
 
 use super::super::metrics::{ROWS, Source};
@@ -308,5 +308,96 @@ async fn while_a_child_writes_the_data_only_the_basic_set_and_what_explains_it_i
         receiver.until(|points| value_of(points, "redis.collector.resting") == Some(0.0)).await;
         receiver.until(|_| calls() != before).await;
         receiver.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sentinel_tells_its_masters_and_what_it_thinks_of_them() {
+    for server in Server::matrix() {
+        let name = server.name;
+        let mut set = SentinelSet::start(&server);
+        let receiver = alone(&set.sentinels[0], &all_on()).await;
+        let points = receiver.until(|points| value_of(points, "redis.up") == Some(1.0)).await;
+        let one =
+            |points: &[Point], metric: &str| with(points, metric, "master", "main").and_then(|p| p.value);
+        assert_eq!(one(&points, "redis.sentinel.master.ok"), Some(1.0), "{name}");
+        assert_eq!(one(&points, "redis.sentinel.master.replicas"), Some(2.0), "{name}");
+        assert_eq!(one(&points, "redis.sentinel.master.sentinels"), Some(3.0), "{name}");
+        assert_eq!(with(&points, "redis.sentinel.master.status", "status", "ok").unwrap().value, Some(1.0));
+        for (metric, value) in [
+            ("redis.sentinel.masters", 1.0),
+            ("redis.sentinel.tilt", 0.0),
+            ("redis.sentinel.running_scripts", 0.0),
+            ("redis.sentinel.scripts_queue_length", 0.0),
+            ("redis.sentinel.simulate_failure_flags", 0.0),
+        ] {
+            assert_eq!(value_of(&points, metric), Some(value), "{metric} on {name}");
+        }
+        assert_eq!(with(&points, "redis.mode", "mode", "sentinel").unwrap().value, Some(1.0), "{name}");
+        // Alone it may not replace the master.
+        set.sentinels[1].stop();
+        set.sentinels[2].stop();
+        set.servers[0].stop();
+        let points = receiver.until(|points| one(points, "redis.sentinel.master.ok") == Some(0.0)).await;
+        let down = with(&points, "redis.sentinel.master.status", "status", "sdown");
+        assert_eq!(down.and_then(|point| point.value), Some(1.0), "{name}");
+        receiver.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_of_a_cluster_tells_its_slots_and_its_neighbours() {
+    for server in Server::matrix() {
+        let name = server.name;
+        let cluster = Cluster::start(&server);
+        let receiver = alone(&cluster.nodes[0], &all_on()).await;
+        let is_told = |points: &[Point]| value_of(points, "redis.cluster.slots_ok") == Some(16384.0);
+        let points = receiver.until(is_told).await;
+        for (metric, value) in [
+            ("redis.cluster.cluster_enabled", 1.0),
+            ("redis.cluster.slots_assigned", 16384.0),
+            ("redis.cluster.slots_pfail", 0.0),
+            ("redis.cluster.slots_fail", 0.0),
+            ("redis.cluster.known_nodes", 6.0),
+            ("redis.cluster.node.count", 3.0),
+        ] {
+            assert_eq!(value_of(&points, metric), Some(value), "{metric} on {name}");
+        }
+        assert_eq!(with(&points, "redis.cluster.state", "cluster_state", "ok").unwrap().value, Some(1.0));
+        for metric in ["redis.cluster.stats_messages_sent", "redis.cluster.stats_messages_received"] {
+            assert!(value_of(&points, metric) > Some(0.0), "{metric} on {name}");
+        }
+        assert_eq!(points[0].resource["redis.mode"], "cluster");
+        receiver.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_process_is_told_apart_and_a_replica_names_its_primary() {
+    for server in Server::matrix() {
+        let name = server.name;
+        let (primary, replica) = (server.start(), server.start());
+        replica.cli(&["replicaof", "127.0.0.1", &primary.port().to_string()]);
+        let seen =
+            alone(&replica, &on(&["redis.replication.link.offset", "redis.replication.link.info"])).await;
+        let points = seen.until(|points| value_of(points, "redis.replication.link.up") == Some(1.0)).await;
+        let address = format!("127.0.0.1:{}", primary.port());
+        for metric in ["up", "offset", "info", "sync_in_progress"] {
+            let metric = format!("redis.replication.link.{metric}");
+            assert!(with(&points, &metric, "primary", &address).is_some(), "{metric} on {name}");
+        }
+        let instance = named(&points, "redis.instance")[0];
+        assert_eq!(instance.attribute("role"), "replica");
+        for (attribute, field) in
+            [("run_id", "run_id"), ("tcp_port", "tcp_port"), ("maxmemory_policy", "maxmemory_policy")]
+        {
+            assert_eq!(
+                Some(instance.attribute(attribute)),
+                replica.info(field).as_deref(),
+                "{field} on {name}"
+            );
+        }
+        assert_eq!(instance.attribute("valkey_version").is_empty(), !server.is_valkey(), "{name}");
+        seen.stop().await;
     }
 }
