@@ -22,6 +22,7 @@ mod servers;
 mod state;
 mod streams;
 mod tls;
+mod written;
 
 use std::time::Duration;
 
@@ -70,6 +71,7 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
     let read = |found| configuration::failure(&found);
     let mut all = servers::examinations(config, limits).map_err(read)?;
     all.extend(peers::examinations(config, limits).map_err(read)?);
+    all.extend(written::examinations(config, limits).map_err(read)?);
     all.extend(disk::examinations(config, limits).map_err(read)?);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::runtime)?;

@@ -433,3 +433,23 @@ fn changes_are_written_down_before_they_are_made_and_what_cannot_be_is_not_done(
     assert!(text.contains("nothing was done"), "{text}");
     assert_eq!(redis.run::<usize>("XLEN orders"), 10);
 }
+
+#[test]
+fn the_doctor_says_whether_an_exporter_may_write() {
+    let redis = Redis::builder().user("writer on >secret ~orders +@all").start();
+    for (stream, code, words) in
+        [("orders", 0, "user writer may add to orders"), ("secrets", 5, "ACL SETUSER writer +xadd ~secrets")]
+    {
+        let yaml = format!(
+            "yaml:{{receivers: {{nop: }}, exporters: {{redis_stream: {{endpoint: '{}', username: writer, password: secret, \
+             stream: {stream}}}}}, service: {{pipelines: {{logs: {{receivers: [nop], exporters: [redis_stream]}}}}}}}}",
+            redis.addr()
+        );
+        let mut command = Command::new(env!("CARGO_BIN_EXE_streamgauge"));
+        let output = command.args(["doctor", "--config", &yaml]).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        assert!(text.contains(words) && !text.contains("secret:"), "{text}");
+    }
+    assert_eq!(redis.run::<usize>("EXISTS orders"), 0, "nothing was written");
+}

@@ -8,6 +8,7 @@ use streamgauge_config::{Component, Config, Diagnostics};
 use streamgauge_exporters::otlp_grpc::OtlpGrpcConfig;
 use streamgauge_exporters::otlp_http::OtlpHttpConfig;
 use streamgauge_exporters::prometheus_remote_write::RemoteWriteConfig;
+use streamgauge_exporters::redis_stream::RedisStreamConfig;
 use streamgauge_extensions::file_storage;
 use tokio::time::timeout;
 
@@ -90,6 +91,7 @@ fn delivery(exporter: &Component) -> Result<Option<DeliverySettings>, Diagnostic
         "otlp_grpc" => Some(section.read::<OtlpGrpcConfig>()?.delivery()),
         "otlp_http" => Some(section.read::<OtlpHttpConfig>()?.delivery()),
         "prometheus_remote_write" => Some(section.read::<RemoteWriteConfig>()?.delivery()),
+        "redis_stream" => Some(section.read::<RedisStreamConfig>()?.delivery()),
         _ => None,
     })
 }

@@ -160,7 +160,7 @@ impl RedisStreamConfig {
     }
 
     /// Which server is meant.
-    pub(super) fn keys(&self) -> Keys<'_> {
+    pub fn keys(&self) -> Keys<'_> {
         Keys {
             endpoint: &self.endpoint,
             transport: self.transport,

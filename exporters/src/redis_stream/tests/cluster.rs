@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use streamgauge_component::Exporter as _;
-use streamgauge_harness::{Cluster, poll_until};
+use streamgauge_harness::{Cluster, SentinelSet, poll_until};
 
 use super::*;
 
@@ -44,4 +44,20 @@ async fn shards_spread_over_the_nodes_and_a_slot_that_moves_and_a_master_that_di
         // Redis copies to replicas without waiting: what the dead master took last may be lost by itself.
         (1800..2400).all(|n: usize| seen.contains(&n.to_string())).then_some(())
     });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_sentinels_the_master_is_written_to_and_after_a_failover_the_new_one() {
+    let mut set = SentinelSet::start(&Server::find("redis-7.0").unwrap());
+    let exporter = to(&set.sentinels[0], "stream: s\nencoding: fields\ntimeout: 2s");
+    exporter.export(&logs(0..10)).await.unwrap();
+    assert_eq!(set.servers[0].run::<usize>("XLEN s"), 10);
+    let new = set.fail_over();
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    let more = logs(10..20);
+    while let Err(error) = exporter.export(&more).await {
+        assert!(std::time::Instant::now() < deadline, "{error}");
+    }
+    let seen: HashSet<String> = values(&set.servers[new], "s", "body").into_iter().collect();
+    assert!((10..20).all(|n: usize| seen.contains(&n.to_string())), "{seen:?}");
 }
