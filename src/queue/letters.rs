@@ -69,7 +69,7 @@ impl Letter {
             }
             resource.remove_where(|key| key.starts_with(STAMPS));
         });
-        let request = edited.map_err(|error| error.to_string())?.bytes;
+        let request: Bytes = edited.map_err(|error| error.to_string())?.bytes.into();
         let items = streamgauge_pdata::count(signal, &request);
         Ok(Letter { signal, request, items, exporter })
     }

@@ -144,7 +144,8 @@ async fn queue(queue: &Queue, targets: &mut Targets, tally: &mut Tally) -> Resul
                 continue;
             }
         };
-        let (items, parts) = (batch.items(), batch.parts.iter().map(|part| part.bytes.clone()).collect());
+        let (items, parts) =
+            (batch.items(), batch.parts.iter().map(|part| part.bytes.whole().clone()).collect());
         let request = Request { signal: batch.signal, context: batch.context.clone(), parts, items };
         if tally.count(items as u64, target.send(&request).await) {
             log.settle(record.id);

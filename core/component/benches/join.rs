@@ -47,7 +47,11 @@ fn requests_of_ten(bencher: Bencher) {
     let batches = || -> Vec<Batch> {
         let of = |_| {
             let context = Arc::new(Context::new("otlp", SystemTime::UNIX_EPOCH));
-            Batch::of(Signal::Logs, context, Part { bytes: bytes.clone(), items: 10, ack: Ack::none() })
+            Batch::of(
+                Signal::Logs,
+                context,
+                Part { bytes: bytes.clone().into(), items: 10, ack: Ack::none() },
+            )
         };
         (0..REQUESTS).map(of).collect()
     };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use streamgauge_pdata::Signal;
+use streamgauge_pdata::{Body, Signal};
 
 use crate::ack::Ack;
 use crate::outcome::Outcome;
@@ -20,11 +20,11 @@ pub struct Batch {
     pub parts: Vec<Part>,
 }
 
-/// One `Export*ServiceRequest` as contiguous OTLP protobuf bytes.
+/// One `Export*ServiceRequest` as OTLP protobuf bytes.
 #[derive(Debug)]
 pub struct Part {
     /// The encoded request.
-    pub bytes: Bytes,
+    pub bytes: Body,
     /// Spans, data points or log records in it.
     pub items: usize,
     /// Tells the source what became of it.
@@ -137,6 +137,6 @@ impl Batch {
 impl Part {
     /// A part without a source.
     pub fn created(bytes: Bytes, items: usize) -> Self {
-        Part { bytes, items, ack: Ack::none() }
+        Part { bytes: bytes.into(), items, ack: Ack::none() }
     }
 }

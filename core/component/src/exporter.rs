@@ -22,6 +22,12 @@ pub trait Exporter: Send + Sync {
     /// One attempt. May be dropped at any await (a timeout).
     fn export<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Accepted, ExportError>>;
 
+    /// Whether it only puts a request's bytes in a row: it is then given parts in the pieces they are in, and no bytes are
+    /// copied for it. Who reads a part wants it whole.
+    fn takes_pieces(&self) -> bool {
+        false
+    }
+
     /// What of a part did not get to the peer, asked when an attempt failed and no other will be made: only that goes to
     /// a dead letter. An exporter that sends a request as a whole has nothing to say.
     fn left(&self, _signal: Signal, _part: &Bytes) -> Left {
@@ -39,7 +45,7 @@ pub struct Request {
     pub signal: Signal,
     /// Where the first part came from.
     pub context: Arc<Context>,
-    /// One `Export*ServiceRequest` each.
+    /// One `Export*ServiceRequest` each, or pieces of them for who [takes those](Exporter::takes_pieces).
     pub parts: Vec<Bytes>,
     /// Spans, data points or log records in all parts.
     pub items: usize,

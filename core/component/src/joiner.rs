@@ -177,7 +177,11 @@ impl Joiner {
         // The door has checked it: should it be broken all the same, the peer decides about it as a whole.
         let Ok(pieces) = split(signal, &part.bytes, limit) else { return vec![part] };
         let acks = part.ack.split(pieces.len());
-        pieces.into_iter().zip(acks).map(|(p, ack)| Part { bytes: p.bytes, items: p.items, ack }).collect()
+        pieces
+            .into_iter()
+            .zip(acks)
+            .map(|(p, ack)| Part { bytes: p.bytes.into(), items: p.items, ack })
+            .collect()
     }
 }
 

@@ -37,7 +37,7 @@ pub fn stored(batch: &Batch) -> Vec<Bytes> {
         head.extend((part.items as u64).to_le_bytes());
         head.extend((part.bytes.len() as u64).to_le_bytes());
     }
-    let parts = batch.parts.iter().map(|part| part.bytes.clone());
+    let parts = batch.parts.iter().flat_map(|part| part.bytes.pieces().iter().cloned());
     std::iter::once(Bytes::from(head)).chain(parts).collect()
 }
 
@@ -68,7 +68,7 @@ pub fn restored(record: &Bytes) -> Result<Batch, Unreadable> {
     }
     let mut parts = Vec::with_capacity(shapes.len());
     for (items, len) in shapes {
-        parts.push(Part { bytes: cursor.take(len)?, items, ack: Ack::none() });
+        parts.push(Part { bytes: cursor.take(len)?.into(), items, ack: Ack::none() });
     }
     if !cursor.left.is_empty() {
         return Err(broken());

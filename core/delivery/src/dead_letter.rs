@@ -72,6 +72,6 @@ impl Letter {
             resource.upsert("streamgauge.dead_letter.detail", &*self.detail);
             resource.upsert("streamgauge.dead_letter.time_unix_nano", time);
         });
-        edited.map_or_else(|_| part.clone(), |edited| edited.bytes)
+        edited.map_or_else(|_| part.clone(), |edited| edited.bytes.into())
     }
 }

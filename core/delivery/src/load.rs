@@ -4,8 +4,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use streamgauge_component::{Accepted, Ack, Batch, Left, Node, Outcome, Part, Reason, Request, Signal};
-use streamgauge_pdata::{Limit, Piece, split};
+use streamgauge_component::{
+    Accepted, Ack, Batch, Context, Exporter, Left, Node, Outcome, Part, Reason, Request, Signal,
+};
+use streamgauge_pdata::{Body, Limit, Piece, split};
 use tokio::sync::mpsc;
 
 /// One request to be. Held in the ledger from the moment it is made until each part is settled; what is dropped on the
@@ -20,6 +22,26 @@ pub(crate) struct Load {
 pub(crate) struct Account {
     pub(crate) node: Arc<Node>,
     pub(crate) _alive: mpsc::Sender<Infallible>,
+}
+
+/// The data of a load, without its acks.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    signal: Signal,
+    context: Arc<Context>,
+    bodies: Vec<Body>,
+    items: usize,
+}
+
+impl Shared {
+    /// The request for one attempt, as its exporter takes it.
+    pub(crate) fn request(&self, exporter: &dyn Exporter) -> Request {
+        let parts = match exporter.takes_pieces() {
+            true => self.bodies.iter().flat_map(Body::pieces).cloned().collect(),
+            false => self.bodies.iter().map(|body| body.whole().clone()).collect(),
+        };
+        Request { signal: self.signal, context: self.context.clone(), parts, items: self.items }
+    }
 }
 
 impl Load {
@@ -47,12 +69,12 @@ impl Load {
         self.batch.parts = parts.map(|part| Part { ack: part.ack.holding(held.clone()), ..part }).collect();
     }
 
-    /// The request for one attempt. It shares the bytes.
-    pub(crate) fn request(&self) -> Request {
-        Request {
+    /// What attempts send. It shares the bytes.
+    pub(crate) fn shared(&self) -> Shared {
+        Shared {
             signal: self.batch.signal,
             context: self.batch.context.clone(),
-            parts: self.batch.parts.iter().map(|p| p.bytes.clone()).collect::<Vec<Bytes>>(),
+            bodies: self.batch.parts.iter().map(|part| part.bytes.clone()).collect(),
             items: self.batch.items(),
         }
     }
@@ -110,8 +132,8 @@ impl Load {
         for mut part in parts {
             let (bytes, items) = match left(&part.bytes) {
                 Left::All => (part.bytes, part.items),
-                Left::Some(bytes, items) => (bytes, items),
-                Left::Nothing => (Bytes::new(), 0),
+                Left::Some(bytes, items) => (bytes.into(), items),
+                Left::Nothing => (Body::default(), 0),
             };
             node.delivered.add(part.items.saturating_sub(items) as u64);
             if items == 0 && part.items > 0 {
@@ -186,7 +208,7 @@ fn cut(signal: Signal, part: Part, items: usize) -> (Option<Part>, Option<Part>)
     let mut acks = part.ack.split(2).into_iter();
     let mut made = |piece: Piece| {
         let ack = acks.next().unwrap_or_else(Ack::none);
-        Part { bytes: piece.bytes, items: piece.items, ack }
+        Part { bytes: piece.bytes.into(), items: piece.items, ack }
     };
     let (one, other) = (made(one), made(other));
     debug_assert_eq!(other.items, small, "split keeps to its limit");
@@ -207,5 +229,53 @@ impl Drop for Load {
             Outcome::retry(Reason::Abandoned)
         });
         self.release();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use async_trait::async_trait;
+    use streamgauge_component::{BoxFuture, ComponentError, ExportError, Host};
+    use streamgauge_pdata::build::LogsBuilder;
+    use streamgauge_pdata::edit::edit_resources;
+
+    use super::*;
+
+    /// Puts bytes in a row, or reads parts.
+    struct Peer {
+        in_a_row: bool,
+    }
+
+    #[async_trait]
+    impl Exporter for Peer {
+        async fn start(&self, _: Host) -> Result<(), ComponentError> {
+            Ok(())
+        }
+
+        fn takes_pieces(&self) -> bool {
+            self.in_a_row
+        }
+
+        fn export<'a>(&'a self, _: &'a Request) -> BoxFuture<'a, Result<Accepted, ExportError>> {
+            Box::pin(async { Ok(Accepted::default()) })
+        }
+    }
+
+    #[test]
+    fn a_part_goes_in_pieces_to_who_takes_them_and_whole_to_who_reads_it() {
+        let mut logs = LogsBuilder::new();
+        logs.resource(()).scope("", "").record(1).body(&*"x".repeat(40 << 10));
+        let edited = edit_resources(Signal::Logs, &logs.finish(), |resource| resource.upsert("k", "v"));
+        let body = edited.unwrap().bytes;
+        let context = Arc::new(Context::new("r", SystemTime::UNIX_EPOCH));
+        let shared = Shared { signal: Signal::Logs, context, bodies: vec![body.clone(), body], items: 2 };
+        let in_a_row = shared.request(&Peer { in_a_row: true });
+        let whole = shared.request(&Peer { in_a_row: false });
+        assert_eq!((in_a_row.parts.len(), whole.parts.len()), (4, 2));
+        assert_eq!(in_a_row.parts.concat(), whole.parts.concat());
+        assert_eq!(whole.parts[0].as_ptr(), whole.parts[1].as_ptr(), "copied together once");
+        assert!(whole.parts.iter().all(|part| streamgauge_pdata::check(Signal::Logs, part) == Ok(1)));
     }
 }

@@ -18,7 +18,7 @@ use crate::breaker::{Breaker, Pass};
 use crate::dead_letter::{Burial, DeadLetter, Letter};
 use crate::fallback::Fallback;
 use crate::follower::Follower;
-use crate::load::Load;
+use crate::load::{Load, Shared};
 use crate::sampler::Sampler;
 use crate::stop::Stop;
 
@@ -158,7 +158,7 @@ impl Sender {
         let mut fell = None;
         while let Some(load) = left.pop() {
             let joined = load.batch().parts.len() > 1;
-            match self.send(load.request(), fell).await {
+            match self.send(load.shared(), fell).await {
                 Ok(accepted) => {
                     self.tell_partial(&accepted);
                     load.accepted(&accepted);
@@ -189,7 +189,7 @@ impl Sender {
     }
 
     /// `fell` is when an instance first panicked with this load in hand.
-    async fn send(&self, request: Request, fell: Option<Instant>) -> Result<Accepted, Failure> {
+    async fn send(&self, data: Shared, fell: Option<Instant>) -> Result<Accepted, Failure> {
         // The time for retries runs from the first attempt. A sender that waits for the answer cannot wait longer.
         let mut started = (!self.waits_for_instance).then(Instant::now);
         let mut last = None;
@@ -208,6 +208,7 @@ impl Sender {
                 return Err(Failure::Ended(Outcome::retry(Reason::Stopping)));
             }
             let began = *started.get_or_insert_with(Instant::now);
+            let request = data.request(&*exporter);
             let error = match self.attempt(&*exporter, &request).await {
                 Ok(accepted) => {
                     if let Some(pass) = pass {
@@ -360,7 +361,7 @@ impl Sender {
             exporter: self.host.id().clone(),
             signal: request.signal,
             context: request.context.clone(),
-            parts: request.parts.iter().map(|part| (part.bytes.clone(), part.items)).collect(),
+            parts: request.parts.iter().map(|part| (part.bytes.whole().clone(), part.items)).collect(),
             reason,
             detail: outcome.detail().unwrap_or_default().into(),
             time: self.host.clock().wall(),

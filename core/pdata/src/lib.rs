@@ -10,6 +10,7 @@
 //!
 //! An *item* is a span, a log record or a data point. Unknown fields survive everywhere.
 
+mod body;
 pub mod build;
 mod check;
 pub mod edit;
@@ -23,6 +24,7 @@ mod split;
 pub mod view;
 mod wire;
 
+pub use body::Body;
 pub use check::{check, count};
 pub use malformed::{Malformed, What};
 pub use regroup::{Grouper, regroup};

@@ -1,8 +1,12 @@
 //! Writing a new request from slices of an old one: first a plan, then one buffer of the right size.
 
-use bytes::Bytes;
+use bytes::{BufMut as _, Bytes, BytesMut};
 
+use crate::body::Body;
 use crate::wire;
+
+/// Runs of the old request that are as long are shared and not copied. Below, a piece of its own costs more than a copy.
+const SHARE_FROM: usize = 16 << 10;
 
 /// What the new request is made of.
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +126,7 @@ impl<'a> Rope<'a> {
         }
         let bytes = match self.pieces[..] {
             [Piece::Old { start, end }] => self.old.slice(start..end),
-            _ => self.write().into(),
+            _ => self.write().freeze(),
         };
         self.pieces.clear();
         self.arena.clear();
@@ -130,18 +134,52 @@ impl<'a> Rope<'a> {
         bytes
     }
 
-    fn write(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.len);
+    /// The request, its long runs of the old bytes shared. Ends all open messages, as [`Rope::take`] does.
+    pub(crate) fn body(&mut self) -> Body {
+        while !self.open.is_empty() {
+            self.close();
+        }
+        let long = |piece: &Piece| match *piece {
+            Piece::Old { start, end } if end - start >= SHARE_FROM => Some((start, end)),
+            _ => None,
+        };
+        let shared: usize = self.pieces.iter().filter_map(long).map(|(start, end)| end - start).sum();
+        if shared == 0 {
+            return self.take().into();
+        }
+        let mut pieces = Vec::new();
+        let mut written = BytesMut::with_capacity(self.len - shared);
         for piece in &self.pieces {
-            match *piece {
-                Piece::Open { number, len } => {
-                    wire::put_tag(&mut out, number, wire::LEN);
-                    wire::put_varint(&mut out, len as u64);
+            match long(piece) {
+                None => self.put(piece, &mut written),
+                Some((start, end)) => {
+                    if !written.is_empty() {
+                        pieces.push(written.split().freeze());
+                    }
+                    pieces.push(self.old.slice(start..end));
                 }
-                Piece::Old { start, end } => out.extend_from_slice(&self.old[start..end]),
-                Piece::New { start, end } => out.extend_from_slice(&self.arena[start..end]),
             }
         }
+        if !written.is_empty() {
+            pieces.push(written.freeze());
+        }
+        Body::of(pieces)
+    }
+
+    fn put(&self, piece: &Piece, out: &mut BytesMut) {
+        match *piece {
+            Piece::Open { number, len } => {
+                wire::put_tag(out, number, wire::LEN);
+                wire::put_varint(out, len as u64);
+            }
+            Piece::Old { start, end } => out.put_slice(&self.old[start..end]),
+            Piece::New { start, end } => out.put_slice(&self.arena[start..end]),
+        }
+    }
+
+    fn write(&self) -> BytesMut {
+        let mut out = BytesMut::with_capacity(self.len);
+        self.pieces.iter().for_each(|piece| self.put(piece, &mut out));
         out
     }
 }

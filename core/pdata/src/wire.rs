@@ -1,5 +1,7 @@
 //! Protobuf's wire format: reading one field at a time, writing tags and numbers.
 
+use bytes::BufMut;
+
 use crate::malformed::{Fault, What};
 
 pub(crate) const VARINT: u8 = 0;
@@ -210,15 +212,15 @@ pub(crate) fn varint_len(value: u64) -> usize {
     ((63 - (value | 1).leading_zeros() as usize) * 9 + 73) / 64
 }
 
-pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn put_varint(out: &mut impl BufMut, mut value: u64) {
     while value >= 0x80 {
-        out.push(value as u8 | 0x80);
+        out.put_u8(value as u8 | 0x80);
         value >>= 7;
     }
-    out.push(value as u8);
+    out.put_u8(value as u8);
 }
 
-pub(crate) fn put_tag(out: &mut Vec<u8>, number: u32, wire: u8) {
+pub(crate) fn put_tag(out: &mut impl BufMut, number: u32, wire: u8) {
     put_varint(out, u64::from(number) << 3 | u64::from(wire));
 }
 

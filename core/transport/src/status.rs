@@ -100,7 +100,11 @@ impl Status {
 
     /// Writes the status as gRPC trailers.
     pub(crate) fn write_trailers(&self, trailers: &mut HeaderMap) {
-        trailers.insert(GRPC_STATUS, HeaderValue::from(u16::from(self.code.number())));
+        let code = match self.code {
+            Code::Ok => HeaderValue::from_static("0"),
+            code => HeaderValue::from(u16::from(code.number())),
+        };
+        trailers.insert(GRPC_STATUS, code);
         if !self.message.is_empty()
             && let Ok(message) = HeaderValue::try_from(text::percent(self.message()))
         {

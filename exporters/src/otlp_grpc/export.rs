@@ -94,6 +94,10 @@ impl Exporter for OtlpGrpc {
         self.identity.resolve(&host)
     }
 
+    fn takes_pieces(&self) -> bool {
+        true
+    }
+
     fn export<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Accepted, ExportError>> {
         Box::pin(self.attempt(request))
     }

@@ -41,7 +41,7 @@ fn run(bench: &mut Bench, source: &Source, requests: &[Bytes]) -> Vec<String> {
     for request in requests {
         let mut sent = bench.process(source.batch(Signal::Metrics, request.clone(), 3));
         let passed = sent.remove(0);
-        assert_eq!(passed.parts[0].bytes, request);
+        assert_eq!(*passed.parts[0].bytes, request);
         passed.settle(&streamgauge_component::Outcome::Delivered);
         created.extend(sent);
     }

@@ -115,7 +115,7 @@ impl Door {
         });
         let ack = Ack::to(call.clone());
         let context = Arc::new(self.context(&request));
-        let batch = Batch::of(signal, context, Part { bytes: body, items, ack });
+        let batch = Batch::of(signal, context, Part { bytes: body.into(), items, ack });
         let outcome = match self.wait_for {
             WaitFor::Accepted => {
                 outlet.consume(batch).await;

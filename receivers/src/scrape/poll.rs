@@ -168,7 +168,7 @@ async fn pass_on(host: &Host, outlet: &Outlet, mut requests: mpsc::Receiver<(Byt
         node.created.add(items as u64);
         let context = Arc::new(Context::new(host.id().clone(), host.clock().wall()));
         // A number that was not taken is not sent again: the next round has a newer one. Who refused has counted it.
-        let part = Part { bytes, items, ack: Ack::none() };
+        let part = Part { bytes: bytes.into(), items, ack: Ack::none() };
         outlet.consume(Batch::of(Signal::Metrics, context, part)).await;
     }
 }

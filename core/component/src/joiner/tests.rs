@@ -29,7 +29,7 @@ fn logs(records: usize) -> Bytes {
 }
 
 fn from(context: Context, records: usize, ack: Ack) -> Batch {
-    Batch::of(Signal::Logs, Arc::new(context), Part { bytes: logs(records), items: records, ack })
+    Batch::of(Signal::Logs, Arc::new(context), Part { bytes: logs(records).into(), items: records, ack })
 }
 
 fn context() -> Context {

@@ -118,7 +118,7 @@ impl Consumer for Sink {
             self.received.lock().unwrap().push(Received {
                 signal: batch.signal,
                 context: batch.context.clone(),
-                parts: batch.parts.iter().map(|p| p.bytes.clone()).collect(),
+                parts: batch.parts.iter().map(|p| p.bytes.whole().clone()).collect(),
                 items: batch.items(),
             });
             let behaviour = self.behaviour.lock().unwrap().clone();

@@ -33,7 +33,7 @@ impl Source {
             assert!(outcomes[index].is_none(), "part {index} was settled twice");
             outcomes[index] = Some(outcome);
         });
-        Part { bytes: bytes.into(), items, ack }
+        Part { bytes: bytes.into().into(), items, ack }
     }
 
     /// A batch of one part.

@@ -33,7 +33,7 @@ impl DeadLetter for DeadLetterEdge {
                     *heard.lock().unwrap_or_else(PoisonError::into_inner) = true;
                 }
             });
-            Part { bytes: letter.stamped(bytes), items: *items, ack: ack.until_let_go(let_go.clone()) }
+            Part { bytes: letter.stamped(bytes).into(), items: *items, ack: ack.until_let_go(let_go.clone()) }
         });
         let parts = parts.collect();
         // A full queue there gives it back at once: waiting for room would hold up the exporter here.

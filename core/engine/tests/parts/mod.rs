@@ -306,8 +306,11 @@ struct Twice;
 impl Processor for Twice {
     fn process(&self, batch: Batch, out: &mut Out) {
         let part = &batch.parts[0];
-        let copy =
-            Batch::of(batch.signal, batch.context.clone(), Part::created(part.bytes.clone(), part.items));
+        let copy = Batch::of(
+            batch.signal,
+            batch.context.clone(),
+            Part::created(part.bytes.whole().clone(), part.items),
+        );
         out.create(copy);
         out.send(batch);
     }

@@ -12,6 +12,7 @@ pub(crate) use editor::Entry;
 pub(crate) use records::announce;
 pub use records::{Headers, Record, RecordEditor, ResourceHeader, ScopeHeader, Unread, edit_records};
 
+use crate::body::Body;
 use crate::check::{is_child, locate};
 use crate::malformed::{Fault, Malformed};
 use crate::rope::Rope;
@@ -22,7 +23,7 @@ use crate::wire::{self, Field, Span};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edited {
     /// The new request; the old one where nothing changed.
-    pub bytes: Bytes,
+    pub bytes: Body,
     /// How many resources or items are different now.
     pub changed: usize,
     /// How many resources or items were left as they are because their attributes are malformed.
@@ -62,7 +63,7 @@ impl<'a> Splice<'a> {
     }
 
     pub(crate) fn finish(mut self) -> Edited {
-        let bytes = if self.changed == 0 { self.request.clone() } else { self.rope.take() };
+        let bytes = if self.changed == 0 { self.request.clone().into() } else { self.rope.body() };
         Edited { bytes, changed: self.changed, broken: self.broken }
     }
 

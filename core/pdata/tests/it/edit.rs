@@ -167,6 +167,22 @@ fn a_resource_x_without_a_resource_gets_one_and_its_scopes_stay() {
 }
 
 #[test]
+fn the_records_of_an_edited_resource_stay_where_they_are() {
+    let body = "x".repeat(40 << 10);
+    let request = one_record(|b| {
+        b.resource(()).scope("", "").record(1).body(&*body);
+    });
+    let edited = edit_resources(Signal::Logs, &request, |resource| resource.upsert("team", "shop")).unwrap();
+    let [head, records] = edited.bytes.pieces() else { panic!("{} pieces", edited.bytes.pieces().len()) };
+    let old = request.as_ptr() as usize..request.as_ptr() as usize + request.len();
+    assert!(old.contains(&(records.as_ptr() as usize)) && !old.contains(&(head.as_ptr() as usize)));
+    assert!(head.len() < 100 && records.len() > 40 << 10);
+    assert_eq!(edited.bytes.len(), head.len() + records.len());
+    assert_eq!(streamgauge_pdata::check(Signal::Logs, &edited.bytes), Ok(1));
+    assert_eq!(resource_text(&edited.bytes), "team=shop");
+}
+
+#[test]
 fn a_value_that_is_already_there_changes_nothing() {
     let request = one_record(|b| drop(b.resource([("k", "v")]).scope("", "").record(1)));
     let edited = edit_resources(Signal::Logs, &request, |r| r.upsert("k", "v")).unwrap();

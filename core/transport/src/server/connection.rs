@@ -131,11 +131,12 @@ async fn talk<H: Handler>(
     let service = service_fn(move |request| {
         let (options, handler, sender) = (options.clone(), handler.clone(), sender.clone());
         let under_way = seen.request();
-        async move {
+        // Boxed: the HTTP stack moves the future on its way into a task of its own, and it is large.
+        Box::pin(async move {
             let answer = service::answer(request, sender, &options, &*handler).await;
             drop(under_way);
             answer
-        }
+        })
     });
     let mut connection = pin!(builder.serve_connection(io, service));
     let mut limit = pin!(after(age));

@@ -86,7 +86,9 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.under_way -= 1;
-        state.idle_since = Instant::now();
+        if state.under_way == 0 {
+            state.idle_since = Instant::now();
+        }
     }
 }
 

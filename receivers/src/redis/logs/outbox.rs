@@ -121,7 +121,7 @@ impl Outbox {
             *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
             settled.notify_one();
         });
-        let part = Part { bytes: parcel.bytes.clone(), items: parcel.items, ack };
+        let part = Part { bytes: parcel.bytes.clone().into(), items: parcel.items, ack };
         let context = Arc::new(Context::new(self.host.id().clone(), self.host.clock().wall()));
         self.outlet.consume(Batch::of(Signal::Logs, context, part)).await;
     }
