@@ -45,7 +45,7 @@ pub(super) fn offer(
     let context = Arc::new(Context::new(job.host.id().clone(), job.host.clock().wall()));
     let state = Mutex::new(State::Open { held, is_refused: false });
     let offer = Arc::new(Offer { job: job.clone(), tell: tell.clone(), state, entries });
-    let part = Part { bytes, items, ack: Ack::to(offer.clone()) };
+    let part = Part { bytes: bytes.into(), items, ack: Ack::to(offer.clone()) };
     tokio::spawn(async move {
         outlet.consume(Batch::of(signal, context, part)).await;
         drop(permit);
