@@ -1,6 +1,6 @@
 //! Sees to it that streams and their groups are there, and finds out which of several streams a refusal is about.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use streamgauge_redis::Unreachable;
 use streamgauge_streams::{Kind, Refusal, Reply, Request, StreamId};
@@ -46,8 +46,7 @@ pub(super) async fn ensure(
 /// deleted and made anew.
 async fn starts(job: &Job, line: &mut Line, streams: &[Arc<Stream>]) -> Result<Vec<Vec<u8>>, Unreachable> {
     let mut starts: Vec<Vec<u8>> = streams.iter().map(|stream| first(job, stream)).collect();
-    let read: Vec<_> =
-        streams.iter().map(|s| *s.last_read.lock().unwrap_or_else(PoisonError::into_inner)).collect();
+    let read: Vec<_> = streams.iter().map(|stream| stream.read()).collect();
     let mut request = Request::new();
     for (stream, _) in streams.iter().zip(&read).filter(|(_, read)| read.is_some()) {
         request.command(&[b"XREVRANGE", &stream.name, b"+", b"-", b"COUNT", b"1"]);

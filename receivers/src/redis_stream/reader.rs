@@ -11,6 +11,7 @@ use streamgauge_redis::Unreachable;
 use streamgauge_streams::{Entries, Kind, Refusal, Replies, Reply};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::bound::Reserved;
@@ -22,7 +23,7 @@ use super::lane::Streams;
 use super::line::{Backoff, Line};
 use super::plan::Planner;
 use super::post::Failed;
-use super::recover::{Why, recover};
+use super::recover::{Why, reached, recover};
 use super::stream::Stream;
 
 /// How long new entries wait for this consumer's own pending ones.
@@ -145,7 +146,7 @@ impl Reader {
         if active.is_empty() {
             return self.rest(wake).await;
         }
-        self.own_first(&active).await;
+        self.own_first(&active).await?;
         let mut got = None;
         let ended = self.read(&active, wake, &mut got).await;
         // What came is ours, whatever happened since.
@@ -274,19 +275,26 @@ impl Reader {
     }
 
     /// Own pending entries come before new ones, for a while.
-    async fn own_first(&mut self, active: &[Arc<Stream>]) {
+    async fn own_first(&mut self, active: &[Arc<Stream>]) -> Result<(), Unreachable> {
         let new: Vec<_> =
             active.iter().filter(|stream| !self.recovered.contains(&stream.name)).cloned().collect();
-        let run = |streams, why| {
-            tokio::spawn(recover(self.job.clone(), self.tell.clone(), streams, why, self.alone.clone()))
-        };
         if !new.is_empty() {
-            self.recovered.extend(new.iter().map(|stream| stream.name.clone()));
-            let _ = timeout(OWN_FIRST, run(new, Why::Start)).await;
+            let names: Vec<_> = new.iter().map(|stream| stream.name.clone()).collect();
+            let own = self.own(new, Why::Start).await?;
+            self.recovered.extend(names);
+            let _ = timeout(OWN_FIRST, own).await;
         }
-        if std::mem::take(&mut self.lost) {
-            run(active.to_vec(), Why::Lost);
+        if self.lost {
+            self.own(active.to_vec(), Why::Lost).await?;
+            self.lost = false;
         }
+        Ok(())
+    }
+
+    async fn own(&mut self, streams: Vec<Arc<Stream>>, why: Why) -> Result<JoinHandle<()>, Unreachable> {
+        let streams = reached(&mut self.line, streams).await?;
+        let (job, tell, alone) = (self.job.clone(), self.tell.clone(), self.alone.clone());
+        Ok(tokio::spawn(recover(job, tell, streams, why, alone)))
     }
 
     /// Leaves out streams that cannot be read, for a while; the others go on.

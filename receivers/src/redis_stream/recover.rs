@@ -7,7 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use streamgauge_streams::StreamId;
+use streamgauge_redis::Unreachable;
+use streamgauge_streams::{Reply, Request, StreamId};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -32,15 +33,47 @@ pub(super) enum Why {
     Lost,
 }
 
+/// How far entries were delivered, for each stream: what is read from now on lies behind, and is on its way to somebody's hand.
+pub(super) async fn reached(
+    line: &mut Line,
+    streams: Vec<Arc<Stream>>,
+) -> Result<Vec<(Arc<Stream>, StreamId)>, Unreachable> {
+    let mut request = Request::new();
+    for stream in &streams {
+        request.command(&[b"XINFO", b"GROUPS", &stream.name]);
+    }
+    let replies = line.call(&request).await?;
+    let found: Vec<_> = streams
+        .iter()
+        .zip(replies.iter())
+        .map(|(stream, reply)| reply.list().find_map(|group| delivered(&group, stream.group.as_bytes())))
+        .collect();
+    // Who may not ask goes by what was read here.
+    let known = |(stream, found): (Arc<Stream>, Option<StreamId>)| {
+        let reached = found.or_else(|| stream.read()).unwrap_or(StreamId { ms: u64::MAX, seq: u64::MAX });
+        (stream, reached)
+    };
+    Ok(streams.into_iter().zip(found).map(known).collect())
+}
+
+/// The last delivered id of a group, if it is this one.
+fn delivered(group: &Reply<'_>, name: &[u8]) -> Option<StreamId> {
+    let words: Vec<_> = group.list().collect();
+    let get =
+        |key: &[u8]| words.chunks_exact(2).find(|pair| pair[0].text() == Some(key)).map(|pair| &pair[1]);
+    let is_it = get(b"name")?.text() == Some(name);
+    is_it.then(|| StreamId::parse(get(b"last-delivered-id")?.text()?)).flatten()
+}
+
 /// Takes them all, and offers them. Ends when they are settled for the first time, or the receiver does.
 pub(super) async fn recover(
     job: Arc<Job>,
     tell: UnboundedSender<Event>,
-    streams: Vec<Arc<Stream>>,
+    streams: Vec<(Arc<Stream>, StreamId)>,
     why: Why,
     mut alone: watch::Receiver<Option<bool>>,
 ) {
-    let Some(first) = streams.first() else { return };
+    let Some((first, _)) = streams.first() else { return };
     let mut line = Line::new(&job, &first.name);
     let mut backoff = Backoff::of_connecting();
     if why == Why::Start {
@@ -53,8 +86,9 @@ pub(super) async fn recover(
             return;
         }
     }
-    for stream in &streams {
-        let mut cursor = Cursor { after: StreamId::ZERO, step: if why == Why::Start { 1 } else { PAGE } };
+    for (stream, last) in &streams {
+        let mut cursor =
+            Cursor { last: *last, after: StreamId::ZERO, step: if why == Why::Start { 1 } else { PAGE } };
         while job.phase() == Phase::Running {
             match some(&job, &tell, &mut line, stream, &mut cursor).await {
                 Ok(true) => backoff.reset(),
@@ -79,6 +113,8 @@ pub(super) async fn recover(
 }
 
 struct Cursor {
+    /// What lies behind is in somebody's hand, or soon.
+    last: StreamId,
     after: StreamId,
     step: usize,
 }
@@ -93,8 +129,11 @@ async fn some(
 ) -> Result<bool, Failed> {
     let pending = page(line, stream, Whose::Of(&job.member.name), cursor.after, PAGE).await?;
     let Some(last) = pending.last().map(|one| one.id) else { return Ok(false) };
+    if pending.first().is_some_and(|one| one.id > cursor.last) {
+        return Ok(false);
+    }
     let in_hand = job.hands.ids(stream);
-    let mut left = pending.into_iter().filter(|one| !in_hand.contains(&one.id));
+    let mut left = pending.into_iter().filter(|one| one.id <= cursor.last && !in_hand.contains(&one.id));
     let room = job.bound.room(1, 1.0).max(1);
     let wanted: Vec<_> = left.by_ref().take(cursor.step.min(room)).collect();
     let Some(taken) = wanted.last().map(|one| one.id) else {

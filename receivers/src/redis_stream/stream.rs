@@ -33,6 +33,11 @@ pub(super) struct Stream {
 pub(super) const HEARTBEATS: &str = "streamgauge:heartbeat:";
 
 impl Stream {
+    /// What was read last, by `>`.
+    pub fn read(&self) -> Option<StreamId> {
+        *self.last_read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Remembers what was read last.
     pub fn note_read(&self, id: StreamId) {
         *self.last_read.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);

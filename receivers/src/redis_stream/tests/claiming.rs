@@ -154,3 +154,19 @@ async fn a_consumer_name_that_another_process_uses_is_told_and_its_entries_are_l
     other.join().unwrap();
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn what_was_read_and_waits_for_its_turn_is_not_taken_for_left_behind() {
+    let redis = Redis::start();
+    redis.fill("s", 40);
+    // Each read waits for longer than entries may lie.
+    let yaml = "read: {count: 10, workers: 1}";
+    let rig = Rig::picky(&redis, yaml, Duration::from_millis(1200), |_| None).await;
+    rig.arrived(20).await;
+    // The same after a lost connection.
+    let _: i64 = redis.run("CLIENT KILL TYPE normal SKIPME yes");
+    rig.arrived(40).await;
+    settled(&redis, "s").await;
+    assert_eq!((rig.ids().len(), rig.count("claimed")), (40, 0), "none twice");
+    rig.stop().await;
+}
