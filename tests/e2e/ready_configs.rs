@@ -188,6 +188,7 @@ fn no_file_in_configs_is_without_a_test() {
         names,
         [
             "agent.yaml",
+            "event-transport.yaml", // tests/event_transport.rs
             "gateway.yaml",
             "postgres-writer.yaml",
             "prometheus.yaml",
