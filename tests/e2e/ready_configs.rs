@@ -64,7 +64,7 @@ fn wherever_rules_are_ready_the_log_says_which_alert_fires_and_why() {
             ("for: 5m", "for: 0s"),
             ("for: 1m", "for: 0s"),
             ("warning: 1000\n", "warning: 5\n"),
-            ("warning: 100\n", "warning: 5\n"),
+            ("warning: 99\n", "warning: 5\n"),
             ("clear: {warning: 800}\n", "\n"),
         ] {
             text = text.replace(from, to);
@@ -81,6 +81,63 @@ fn wherever_rules_are_ready_the_log_says_which_alert_fires_and_why() {
         }
         let mut running = Running::start_with(doors, builder);
         running.collector.wait_for_log(&format!("HighConsumerLag firing: {expected}"), SOON);
+    }
+}
+
+/// Lag, pending entries and memory at the borders of the bands that the writers' dashboards have.
+#[test]
+fn the_writers_bands_begin_and_end_where_their_dashboards_have_them() {
+    let redis = Redis::start();
+    for (stream, lag, pending) in [("ok", 99, 49), ("low", 100, 50), ("high", 1000, 500), ("bad", 1001, 501)]
+    {
+        redis.fill(stream, lag + pending);
+        redis.run::<()>(&format!("XGROUP CREATE {stream} postgres-sync 0"));
+        let read = format!("XREADGROUP GROUP postgres-sync w COUNT {pending} STREAMS {stream} >");
+        redis.run::<redis::Value>(&read);
+    }
+    let prometheus = Prometheus::start();
+    let text = read("configs/postgres-writer.yaml")
+        .replace("for: 5m", "for: 0s")
+        .replace("for: 10m", "for: 0s")
+        .replace("collection_interval: 15s", "collection_interval: 200ms");
+    let builder = binary()
+        .config(&text)
+        .env("REDIS_ADDR", &redis.addr())
+        .env("PROMETHEUS_WRITE_URL", &prometheus.remote_write_url());
+    let _running = Running::start_with("{}", builder);
+    let firing = |alert: &str, severity: &str| {
+        format!(r#"ALERTS{{alertname="{alert}",alertstate="firing",severity="{severity}"}}"#)
+    };
+    let streams = |alert: &str, severity: &str| {
+        let mut found: Vec<_> = prometheus
+            .query(&firing(alert, severity))
+            .into_iter()
+            .map(|s| s.labels["stream"].clone())
+            .collect();
+        found.sort();
+        found
+    };
+    for alert in ["HighConsumerLag", "PendingMessagesGrowing"] {
+        poll_until(&format!("{alert}: the worst is critical"), SOON, || {
+            (streams(alert, "critical") == ["bad"]).then_some(())
+        });
+        poll_until(&format!("{alert}: those between are warnings"), SOON, || {
+            let warned = streams(alert, "warning");
+            (["high", "low"].iter().all(|s| warned.contains(&(*s).to_owned()))).then_some(())
+        });
+        assert!(!streams(alert, "warning").contains(&"ok".to_owned()), "{alert}");
+    }
+    let memory = || {
+        let is = |alert, severity| !prometheus.query(&firing(alert, severity)).is_empty();
+        (is("RedisMemoryElevated", "warning"), is("RedisMemoryHigh", "critical"))
+    };
+    assert_eq!(memory(), (false, false), "without a limit there is nothing to say");
+    let used: u64 = redis.info("used_memory").unwrap().parse().unwrap();
+    for (limit, expected) in
+        [(used * 4, (false, false)), (used * 3 / 2, (true, false)), (used * 11 / 10, (true, true))]
+    {
+        redis.cli(&["config", "set", "maxmemory", &limit.to_string()]);
+        poll_until(&format!("memory {expected:?}"), SOON, || (memory() == expected).then_some(()));
     }
 }
 

@@ -54,6 +54,10 @@ fn record_row(
             }
         }
         Source::Is(field, word) => put(&[], info.text(field).map(|text| Number::Int((text == word).into()))),
+        Source::Ratio(part, whole) => {
+            let whole = info.double(whole).filter(|whole| *whole > 0.0);
+            put(&[], info.double(part).zip(whole).map(|(part, whole)| Number::Double(part / whole)));
+        }
         Source::Link(field) => {
             if let Some(primary) = primary(info) {
                 put(&[&primary], info.int(field).map(Number::Int));

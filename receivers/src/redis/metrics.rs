@@ -24,6 +24,8 @@ pub(crate) enum Source {
     Is(&'static str, &'static str),
     /// A text in INFO; attribute: the text.
     Text(&'static str),
+    /// The first by the second, where the second is more than 0.
+    Ratio(&'static str, &'static str),
     /// A whole number about the link to the primary; attribute: the primary's `host:port`.
     Link(&'static str),
     /// Whether that link is up; attribute: the same.

@@ -107,6 +107,7 @@ pub(super) static ROWS: &[Row] = &[
     row("redis.tls.certificate.expiry", GAUGE, "s", ON, &["certificate"], Several(CERTIFICATES, 1.0), "Seconds until the server's certificate expires; Valkey 9 with TLS"),
     // Clients.
     row("redis.clients.max", GAUGE, "{client}", ON, &[], Int("maxclients"), "The limit of connections"),
+    row("redis.clients.utilization", GAUGE, "1", ON, &[], Ratio("connected_clients", "maxclients"), "Connections by their limit"),
     row("redis.clients.tracking", SUM, "{client}", OFF, &[], Int("tracking_clients"), "Clients with a client cache"),
     row("redis.clients.pubsub", SUM, "{client}", OFF, &[], Int("pubsub_clients"), "Clients that subscribe; 7.4"),
     row("redis.clients.watching", SUM, "{client}", OFF, &[], Int("watching_clients"), "Clients that watch keys; 7.4"),
@@ -150,6 +151,7 @@ pub(super) static ROWS: &[Row] = &[
     row("redis.memory.allocator.rss", GAUGE, "By", OFF, &[], Int("allocator_rss_bytes"), "The same in bytes"),
     row("redis.memory.rss_overhead_ratio", GAUGE, "1", OFF, &[], Double("rss_overhead_ratio"), "Resident memory by the allocator's: what is not the allocator's"),
     row("redis.memory.rss_overhead", GAUGE, "By", OFF, &[], Int("rss_overhead_bytes"), "The same in bytes"),
+    row("redis.maxmemory.utilization", GAUGE, "1", ON, &[], Ratio("used_memory", "maxmemory"), "Memory by its limit; absent without a limit"),
     row("redis.maxmemory.policy", GAUGE, "", OFF, &["policy"], Text("maxmemory_policy"), "1 for the policy of eviction"),
     row("redis.scripts.cached", SUM, "{script}", OFF, &[], Int("number_of_cached_scripts"), "Cached EVAL scripts"),
     row("redis.scripts.evicted", STATS, "{script}", OFF, &[], Int("evicted_scripts"), "EVAL scripts that were dropped from the cache; 7.4"),

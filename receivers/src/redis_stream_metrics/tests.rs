@@ -453,3 +453,24 @@ async fn a_server_that_is_down_or_frozen_ends_no_series_and_comes_back() {
     receiver.until(has("redis.stream.length", 2.0)).await;
     receiver.stop().await;
 }
+
+#[tokio::test]
+async fn in_an_interval_everything_is_asked_for_once() {
+    let server = Redis::start();
+    server.fill("s", 3);
+    let slow = format!("endpoint: {}\ncollection_interval: 60s\ninitial_delay: 0s", server.url());
+    let receiver = Running::start(&FACTORY, &slow).await;
+    receiver.until(|points| value_of(points, "redis.stream.length") == Some(3.0)).await;
+    // Another one, by whose rounds time is told.
+    let other = Redis::start();
+    other.fill("s", 1);
+    let quick = running(&other, "").await;
+    for _ in 0..20 {
+        quick.next().await;
+    }
+    assert!(receiver.rounds().is_empty());
+    let calls = server.info("cmdstat_xlen").unwrap();
+    assert!(calls.starts_with("calls=1,"), "{calls}");
+    receiver.stop().await;
+    quick.stop().await;
+}

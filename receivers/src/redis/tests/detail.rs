@@ -401,3 +401,27 @@ async fn a_process_is_told_apart_and_a_replica_names_its_primary() {
         seen.stop().await;
     }
 }
+
+#[tokio::test]
+async fn how_full_memory_and_connections_are_is_told_where_there_is_a_limit() {
+    for server in Server::matrix() {
+        let name = server.name;
+        let server = server.builder().config("maxclients 10").start();
+        let mut clients: Vec<_> = Vec::new();
+        let receiver = alone(&server, "").await;
+        let points = receiver.next().await;
+        assert!(named(&points, "redis.maxmemory.utilization").is_empty(), "no limit, no share: {name}");
+        let used: u64 = server.info("used_memory").unwrap().parse().unwrap();
+        server.cli(&["config", "set", "maxmemory", &(used * 2).to_string()]);
+        let half = |points: &[Point]| {
+            value_of(points, "redis.maxmemory.utilization").is_some_and(|v| (v - 0.5).abs() < 0.2)
+        };
+        receiver.until(half).await;
+        while clients.len() < 7 {
+            clients.push(server.connection());
+        }
+        // Seven, and the receiver.
+        receiver.until(|points| value_of(points, "redis.clients.utilization") == Some(0.8)).await;
+        receiver.stop().await;
+    }
+}
