@@ -115,11 +115,8 @@ pub(super) fn record(log: Log, entry: &LoggedCommand, run_id: &str, config: &Log
     }
 }
 
-/// Tells of entries that nobody will see, and counts them.
-pub(super) fn lost(log: Log, count: u64, run_id: &str, host: &Host) -> Option<Record> {
-    if count == 0 {
-        return None;
-    }
+/// Counts entries that nobody will see.
+pub(super) fn count_lost(log: Log, count: u64, host: &Host) {
     let counter = host.instrument(
         InstrumentKind::Counter,
         "streamgauge.redis.log_entries.lost",
@@ -128,13 +125,16 @@ pub(super) fn lost(log: Log, count: u64, run_id: &str, host: &Host) -> Option<Re
         vec![("log", log.name().to_owned())],
     );
     counter.value.add(count);
+}
+
+/// Tells of entries that nobody will see.
+pub(super) fn lost(log: Log, count: u64, run_id: &str) -> Record {
     let body = format!(
         "{count} entries of the {} log are lost: more came between two rounds than the server keeps or one page has",
         log.name()
     );
-    let record = Record::new("redis.log.lost", Severity::Error, body)
+    Record::new("redis.log.lost", Severity::Error, body)
         .text("redis.log.name", log.name())
         .int("redis.log.lost", count)
-        .text("redis.run_id", run_id);
-    Some(record)
+        .text("redis.run_id", run_id)
 }

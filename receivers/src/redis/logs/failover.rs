@@ -55,3 +55,75 @@ impl Failover {
             .text("redis.run_id", run_id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use streamgauge_redis::{EndpointKeys, Monitor, Node, Target};
+
+    use super::*;
+
+    /// Address, shard, and what the deployment takes it for.
+    fn view(nodes: &[(&str, &str, Role)]) -> View {
+        let node = |(endpoint, shard, role): &(&str, &str, Role)| {
+            let target = Target::new(&EndpointKeys { endpoint, ..EndpointKeys::default() }).unwrap();
+            Node {
+                monitor: Arc::new(Monitor::new(target, None, None)),
+                id: None,
+                role: Some(*role),
+                shard: (!shard.is_empty()).then(|| (*shard).to_owned()),
+                serves: true,
+                aliases: Vec::new(),
+                slots: None,
+            }
+        };
+        View { nodes: nodes.iter().map(node).collect() }
+    }
+
+    fn roles(nodes: &[(&str, Role)]) -> BTreeMap<String, Role> {
+        nodes.iter().map(|(address, role)| ((*address).to_owned(), *role)).collect()
+    }
+
+    fn told(known: &mut Primaries, view: &View, say: &[(&str, Role)]) -> Vec<(String, String)> {
+        failovers(known, view, &roles(say)).into_iter().map(|failover| (failover.from, failover.to)).collect()
+    }
+
+    #[test]
+    fn a_failover_is_told_once_and_a_gap_without_a_primary_is_none() {
+        use Role::{Primary, Replica};
+        let mut known = Primaries::new();
+        let before = view(&[("a:1", "", Primary), ("b:1", "", Replica)]);
+        let after = view(&[("a:1", "", Replica), ("b:1", "", Primary)]);
+        assert_eq!(told(&mut known, &before, &[("a:1", Primary), ("b:1", Replica)]), []);
+        assert_eq!(told(&mut known, &before, &[("b:1", Replica)]), []);
+        let pair = ("a:1".to_owned(), "b:1".to_owned());
+        assert_eq!(told(&mut known, &after, &[("b:1", Primary)]), [pair]);
+        assert_eq!(told(&mut known, &after, &[("a:1", Replica), ("b:1", Primary)]), []);
+    }
+
+    #[test]
+    fn of_two_that_say_so_the_one_that_the_deployment_takes_for_it_is_the_primary() {
+        use Role::{Primary, Replica};
+        let mut known = Primaries::from([(String::new(), "a:1".to_owned())]);
+        let both = [("a:1", Primary), ("b:1", Primary)];
+        // Promoted already, while nobody has said so.
+        let before = view(&[("a:1", "", Primary), ("b:1", "", Replica)]);
+        assert_eq!(told(&mut known, &before, &both), []);
+        // The old one has come back and does not know yet.
+        let after = view(&[("a:1", "", Replica), ("b:1", "", Primary)]);
+        assert_eq!(told(&mut known, &after, &both).len(), 1);
+        assert_eq!(told(&mut known, &after, &both), []);
+    }
+
+    #[test]
+    fn each_shard_has_a_primary_of_its_own() {
+        use Role::{Primary, Replica};
+        let mut known = Primaries::new();
+        let before = view(&[("a:1", "x", Primary), ("b:1", "y", Primary), ("c:1", "y", Replica)]);
+        assert_eq!(told(&mut known, &before, &[("a:1", Primary), ("b:1", Primary), ("c:1", Replica)]), []);
+        let after = view(&[("a:1", "x", Primary), ("b:1", "y", Replica), ("c:1", "y", Primary)]);
+        let pair = ("b:1".to_owned(), "c:1".to_owned());
+        assert_eq!(told(&mut known, &after, &[("a:1", Primary), ("c:1", Primary)]), [pair]);
+    }
+}

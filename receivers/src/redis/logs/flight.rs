@@ -102,6 +102,8 @@ impl Flight {
         let refused = (visit.run_id.to_owned(), refused.unwrap_or(0));
         let before = self.out_of_memory.replace(refused.clone());
         let is_out_of_memory = before.is_some_and(|(run_id, count)| run_id == refused.0 && refused.1 > count);
+        // What was written down before the first look is no news.
+        let is_jump = is_jump && self.before.is_some();
         let alarms = [(is_out_of_memory, Alarm::OutOfMemory), (is_jump, Alarm::Latency)];
         alarms.into_iter().find(|(is, _)| *is).map(|(_, alarm)| alarm)
     }

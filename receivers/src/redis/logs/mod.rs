@@ -141,6 +141,7 @@ async fn run(
             told = rounds.round(outbox.book()) => told,
         };
         rounds.report(trouble.clone(), told.problems);
+        told.lost.iter().for_each(|(log, count)| commands::count_lost(*log, *count, &host));
         outbox.send(told.request, told.book).await;
         trouble = outbox.commit().await.err();
     }

@@ -52,6 +52,8 @@ pub(super) struct Visit<'a> {
 #[derive(Default)]
 pub(super) struct Told {
     pub(super) records: Vec<Record>,
+    /// Entries that nobody will see.
+    pub(super) lost: Vec<(Log, u64)>,
     /// The book after it; `None` when nothing has changed.
     pub(super) book: Option<NodeBook>,
     /// What the server does, by its own word.
@@ -111,27 +113,27 @@ impl NodeLogs {
         let run_id = info.text("run_id").unwrap_or("");
         let before = book.unwrap_or_default();
         let mut book = before.clone();
-        let mut records = Vec::new();
-        let mut alarm = None;
+        let mut told = Told { role, is_suspect, ..Told::default() };
         if book.run_id != run_id {
             if self.config.logs.changes {
-                records.extend(changes::restart(&book, run_id, &info, now));
+                told.records.extend(changes::restart(&book, run_id, &info, now));
             }
             self.begin_anew(&mut book, run_id);
         }
         if self.config.logs.changes {
-            records.extend(changes::role(&mut book, role, run_id));
+            told.records.extend(changes::role(&mut book, role, run_id));
         }
         if role != Some(Role::Sentinel) {
             let server = Server { node: self.server.node.clone(), db: self.server.db };
             let visit = Visit { server: &server, deadline, info: &info, run_id, now };
-            let longest = self.data_node(&visit, &mut book, &mut records, host).await;
+            let longest = self.data_node(&visit, &mut book, &mut told).await;
             if let Some(flight) = &mut self.flight {
                 let is_jump = longest >= self.config.logs.flight_recorder.latency_jump;
-                alarm = flight.answered(&visit, text, is_jump).await;
+                told.alarm = flight.answered(&visit, text, is_jump).await;
             }
         }
-        Told { alarm, records, book: (book != before).then_some(book), role, problem: None, is_suspect }
+        told.book = (book != before).then_some(book);
+        told
     }
 
     /// Of another process all that it has written down is new. Where none was known, nothing says so.
@@ -147,13 +149,7 @@ impl NodeLogs {
     }
 
     /// A server that holds data, and not a sentinel. Gives the longest that a command or a spike has held it.
-    async fn data_node(
-        &mut self,
-        visit: &Visit<'_>,
-        book: &mut NodeBook,
-        records: &mut Vec<Record>,
-        host: &Host,
-    ) -> Duration {
+    async fn data_node(&mut self, visit: &Visit<'_>, book: &mut NodeBook, told: &mut Told) -> Duration {
         let mut longest = Duration::ZERO;
         let config = &self.config.logs;
         let from_now = config.storage.is_none();
@@ -165,8 +161,11 @@ impl NodeLogs {
             }
             let cursor = book.logs.get(log.name()).copied();
             let Some(fresh) = commands::unread(visit, log, cursor, from_now).await else { continue };
-            records.extend(commands::lost(log, fresh.lost, visit.run_id, host));
-            records
+            if fresh.lost > 0 {
+                told.records.push(commands::lost(log, fresh.lost, visit.run_id));
+                told.lost.push((log, fresh.lost));
+            }
+            told.records
                 .extend(fresh.entries.iter().map(|entry| commands::record(log, entry, visit.run_id, config)));
             if log == Log::Slow {
                 let slowest = fresh.entries.iter().map(|entry| entry.amount).max();
@@ -181,7 +180,7 @@ impl NodeLogs {
             let spikes = latency::fresh(&mut book.latency, latest, from_now);
             let greatest = spikes.iter().map(|spike| spike.last_ms).max();
             longest = longest.max(Duration::from_millis(greatest.unwrap_or(0)));
-            records.extend(spikes.iter().map(|spike| latency::record(spike, visit.run_id)));
+            told.records.extend(spikes.iter().map(|spike| latency::record(spike, visit.run_id)));
         }
         let refused = acl::refused(visit.info);
         let is_moved = |(before, read)| before != refused || visit.now.saturating_sub(read) >= UNREAD;
@@ -193,10 +192,10 @@ impl NodeLogs {
             let now = visit.now / 1_000_000;
             let fresh = acl::fresh(&mut book.denials, log, now, from_now);
             let record = |(denial, times): &_| acl::record(denial, *times, visit.run_id, now, config);
-            records.extend(fresh.iter().map(record));
+            told.records.extend(fresh.iter().map(record));
         }
         if config.changes {
-            records.extend(self.settings.round(visit, book).await);
+            told.records.extend(self.settings.round(visit, book).await);
         }
         longest
     }

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use streamgauge_redis::{Address, View};
 
 use super::book::Book;
+use super::commands::Log;
 use super::failover::failovers;
 use super::flight::Alarm;
 use super::node::NodeLogs;
@@ -28,6 +29,8 @@ pub(super) struct Rounds {
 /// What a round has found.
 pub(super) struct RoundTold {
     pub(super) request: Option<(Bytes, usize)>,
+    /// Entries that nobody will see.
+    pub(super) lost: Vec<(Log, u64)>,
     /// The book after it.
     pub(super) book: Book,
     pub(super) problems: Vec<String>,
@@ -60,6 +63,7 @@ impl Rounds {
             (address, told)
         });
         let mut problems: Vec<_> = problem.into_iter().collect();
+        let mut lost = Vec::new();
         let (mut records, mut roles, mut alarms) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for (address, told) in join_all(rounds).await {
             if let Some(book) = told.book {
@@ -68,6 +72,7 @@ impl Rounds {
             roles.extend(told.role.map(|role| (address.clone(), role)));
             alarms.extend(told.alarm.map(|alarm| (address.clone(), alarm)));
             records.insert(address, told.records);
+            lost.extend(told.lost);
             if told.is_suspect {
                 self.fleet.suspect();
             }
@@ -94,7 +99,7 @@ impl Rounds {
             let records = records.remove(&address.to_string()).unwrap_or_default();
             joined.add(node.request(&records, self.fleet.host()));
         }
-        RoundTold { request: joined.finish(), book: after, problems }
+        RoundTold { request: joined.finish(), lost, book: after, problems }
     }
 
     /// The servers of the view and no others.

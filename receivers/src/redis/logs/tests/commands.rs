@@ -280,8 +280,9 @@ async fn a_round_in_which_nothing_happens_asks_for_little() {
         if server.is_valkey() {
             assert!(calls("commandlog|get") <= 2 * (rounds + 2), "{}", server.name);
         }
-        let own = ["slowlog|get", "latency|latest", "commandlog|get"];
+        let own = ["info", "slowlog|get", "latency|latest", "commandlog|get"];
         let time: u64 = own.into_iter().map(|command| spent(&redis, command).1).sum();
-        assert!(time / rounds < 200, "{}: {time} us in {rounds} rounds", server.name);
+        // Of INFO most is this test's own.
+        assert!(time / rounds < 1_000, "{}: {time} us in {rounds} rounds", server.name);
     }
 }

@@ -1,6 +1,6 @@
 //! What happens to the servers, on every one that is here.
 
-use streamgauge_harness::{SentinelSet, Server};
+use streamgauge_harness::{Cluster, SentinelSet, Server};
 
 use super::*;
 
@@ -197,4 +197,21 @@ async fn a_user_with_exactly_the_documented_rule_is_refused_nothing() {
         let log: Vec<redis::Value> = redis.run("ACL LOG");
         assert!(log.is_empty(), "{}: {log:?}", server.name);
     }
+}
+
+#[tokio::test]
+async fn a_replica_that_takes_over_a_shard_of_a_cluster_is_a_failover_of_that_shard() {
+    let cluster = &mut Cluster::start(&Server::find("redis-7.0").unwrap());
+    let state = Redis::start();
+    let process = Process::on(&state).await;
+    let telling = process.start(&cluster.nodes[1].url(), "").await;
+    first_round(&cluster.nodes[2], &telling).await;
+    let shard = cluster.id(0);
+    let (from, to) = (cluster.nodes[0].addr(), cluster.nodes[3].addr());
+    cluster.kill(0);
+    let told = telling.until("redis.failover", 1).await;
+    telling.stop().await;
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].get("redis.failover.from"), told[0].get("redis.failover.to")), (&*from, &*to));
+    assert_eq!((told[0].get("redis.shard"), &told[0].resource["redis.shard"]), (&*shard, &shard));
 }
