@@ -31,6 +31,9 @@ pub struct WatchArgs {
     /// Where the peers are: what `bench/peers/setup` made.
     #[arg(long)]
     peers: Option<PathBuf>,
+    /// Only the server that is dear to watch.
+    #[arg(long, conflicts_with = "document")]
+    heavy: bool,
     /// Write docs/redis-cost.md and bench/results/watch.json.
     #[arg(long)]
     document: bool,
@@ -38,6 +41,11 @@ pub struct WatchArgs {
 
 /// Measures and prints; whether every promise holds.
 pub fn run(args: &WatchArgs, ours: &Path) -> Result<bool, String> {
+    if args.heavy {
+        let rows = heavy::measure(ours)?;
+        println!("{}", crate::table::text(&rows));
+        return Ok(rows.iter().all(Row::holds));
+    }
     let peers = peers(args.peers.as_deref());
     let about = about(&Programs::new(ours, &peers));
     let redis = Redis::start();

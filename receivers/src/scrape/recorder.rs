@@ -223,15 +223,15 @@ impl Recorder {
 
     fn add(&mut self, metric: u16, place: Place, value: Number, histogram: Option<Box<Exponential>>) {
         let round = self.round;
-        if self.all.has_point(metric, place, round) {
-            // Told twice: what was said last holds, unless the first is on its way.
-            if let Some(point) = self.chunk.find(metric, place) {
-                (point.value, point.histogram) = (Some(value), histogram);
-            }
-            return;
-        }
         let known = self.all.names.known_mut(place);
         match known.iter_mut().find(|series| series.metric == metric) {
+            Some(series) if series.round == round => {
+                // Told twice: what was said last holds, unless the first is on its way.
+                if let Some(point) = self.chunk.find(metric, place) {
+                    (point.value, point.histogram) = (Some(value), histogram);
+                }
+                return;
+            }
             Some(series) => series.round = round,
             None => {
                 make_room(known);

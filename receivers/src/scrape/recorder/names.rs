@@ -20,12 +20,14 @@ struct Node<T> {
     name: Box<str>,
     /// In the order of their names.
     children: Vec<Place>,
+    /// The child that is likely to be asked for next: they are in the same order in every round.
+    next: u32,
     known: T,
 }
 
 impl<T: Default> Default for Names<T> {
     fn default() -> Self {
-        let root = Node { parent: ROOT, name: "".into(), children: Vec::new(), known: T::default() };
+        let root = Node { parent: ROOT, name: "".into(), children: Vec::new(), next: 0, known: T::default() };
         Names { nodes: vec![root], free: Vec::new() }
     }
 }
@@ -33,31 +35,35 @@ impl<T: Default> Default for Names<T> {
 impl<T: Default> Names<T> {
     /// The place of a name below another; made when it is not there.
     pub(super) fn below(&mut self, parent: Place, name: &str) -> Place {
-        match self.search(parent, name) {
-            Ok(found) => found,
-            Err(at) => {
+        let Node { children, next, .. } = &self.nodes[parent.0 as usize];
+        let at = match children.get(*next as usize) {
+            Some(likely) if *self.nodes[likely.0 as usize].name == *name => *next as usize,
+            _ => self.search(parent, name).unwrap_or_else(|at| {
                 let place = self.make(parent, name);
                 let children = &mut self.nodes[parent.0 as usize].children;
                 make_room(children);
                 children.insert(at, place);
-                place
-            }
-        }
+                at
+            }),
+        };
+        let node = &mut self.nodes[parent.0 as usize];
+        node.next = at as u32 + 1;
+        node.children[at]
     }
 
     /// The same, where it is there.
     pub(super) fn find(&self, parent: Place, name: &str) -> Option<Place> {
-        self.search(parent, name).ok()
+        self.search(parent, name).ok().map(|at| self.nodes[parent.0 as usize].children[at])
     }
 
-    fn search(&self, parent: Place, name: &str) -> Result<Place, usize> {
+    /// Where a name stands among the children, or would.
+    fn search(&self, parent: Place, name: &str) -> Result<usize, usize> {
         let children = &self.nodes[parent.0 as usize].children;
-        let found = children.binary_search_by(|child| (*self.nodes[child.0 as usize].name).cmp(name));
-        found.map(|at| children[at])
+        children.binary_search_by(|child| (*self.nodes[child.0 as usize].name).cmp(name))
     }
 
     fn make(&mut self, parent: Place, name: &str) -> Place {
-        let node = Node { parent, name: name.into(), children: Vec::new(), known: T::default() };
+        let node = Node { parent, name: name.into(), children: Vec::new(), next: 0, known: T::default() };
         if let Some(free) = self.free.pop() {
             self.nodes[free as usize] = node;
             return Place(free);
