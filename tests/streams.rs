@@ -453,3 +453,26 @@ fn the_doctor_says_whether_an_exporter_may_write() {
     }
     assert_eq!(redis.run::<usize>("EXISTS orders"), 0, "nothing was written");
 }
+
+#[test]
+fn previews_of_long_streams_are_right_from_either_end() {
+    let redis = Redis::start();
+    redis.fill("long", 5000);
+    redis.run::<()>("XGROUP CREATE long g 0");
+    let ids = redis.cli(&["XRANGE", "long", "-", "+"]);
+    let ids: Vec<&str> = ids.lines().step_by(3).collect();
+    for keep in [1, 1000, 2499, 2500, 2501, 4000, 4999] {
+        let args = ["streams", "trim", "long", "--max-len", &keep.to_string(), "--force", "--dry-run"];
+        let preview = json(&redis, &args);
+        assert_eq!(
+            (&preview["goes"], preview["before"].as_str()),
+            (&json!(5000 - keep), Some(ids[5000 - keep]))
+        );
+    }
+    // The lag counts what was trimmed: then the entries are.
+    redis.run::<()>("XTRIM long MAXLEN 3000");
+    let args = ["streams", "reset", "long", "g", "--dry-run", "--to"];
+    assert_eq!(json(&redis, &[&args[..], &["$"]].concat())["skipped"], 3000);
+    let at = json(&redis, &[&args[..], &[ids[4000]]].concat());
+    assert_eq!(at["skipped"], 2000);
+}

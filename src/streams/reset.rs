@@ -44,10 +44,13 @@ pub(super) async fn reset(server: &mut Server, args: &ResetArgs, json: bool) -> 
         Place::End => (end, stream["entries-added"].as_u64()),
         Place::At(id) => (before(id), None),
     };
-    let (again, skipped) = match next.cmp(&now) {
-        std::cmp::Ordering::Less => (between(server, key, next, now).await?, 0),
-        std::cmp::Ordering::Equal => (0, 0),
-        std::cmp::Ordering::Greater => (0, between(server, key, now, next).await?),
+    // Where the server knows the lag nothing need be counted; a lag beyond what is there counts what was trimmed.
+    let length = stream["length"].as_u64().unwrap_or(0);
+    let lag = group.get("lag").and_then(Value::as_u64).filter(|lag| *lag <= length);
+    let (again, skipped) = match (args.to, lag) {
+        (Place::Start, Some(lag)) => (length - lag, 0),
+        (Place::End, Some(lag)) => (0, lag),
+        _ => counted(server, key, now, next).await?,
     };
     let pending = cell(&group["pending"]);
     let preview = || {
@@ -82,6 +85,20 @@ pub(super) async fn reset(server: &mut Server, args: &ResetArgs, json: bool) -> 
     show(json, &all, || match args.dry_run {
         true => preview(),
         false => format!("group {} of {} reads on behind {next}", args.group, args.stream),
+    })
+}
+
+/// Entries that are read again, and those that are skipped, when a group goes from one place to another.
+async fn counted(
+    server: &mut Server,
+    key: &[u8],
+    now: StreamId,
+    next: StreamId,
+) -> Result<(u64, u64), Failure> {
+    Ok(match next.cmp(&now) {
+        std::cmp::Ordering::Less => (between(server, key, next, now).await?, 0),
+        std::cmp::Ordering::Equal => (0, 0),
+        std::cmp::Ordering::Greater => (0, between(server, key, now, next).await?),
     })
 }
 

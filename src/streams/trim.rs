@@ -55,13 +55,18 @@ pub(super) async fn trim(server: &mut Server, args: &TrimArgs, json: bool) -> Re
     let losing: Vec<&Wanted> = wanted.iter().filter(|group| group.from < first_kept).collect();
     let bound =
         if args.force { first_kept } else { losing.iter().map(|g| g.from).fold(first_kept, StreamId::min) };
-    let goes = count_before(server, key, bound, length).await?;
+    let goes = match args.bound.max_len {
+        Some(most) if bound == first_kept => length.saturating_sub(most),
+        _ => count_before(server, key, bound, length).await?,
+    };
     let told: Vec<Value> = losing
         .iter()
         .map(|group| json!({"group": group.name, "wants_from": group.from.to_string()}))
         .collect();
     let preview = || {
-        let mut text = format!("{goes} of {length} entries of {} go: all before {bound}.", args.stream);
+        let about = if args.exact || goes == 0 { "" } else { "About " };
+        let mut text =
+            format!("{about}{goes} of {length} entries of {} go: all before {bound}.", args.stream);
         for group in &losing {
             let what = match args.force {
                 true => "loses what it has not acknowledged from",
@@ -104,7 +109,7 @@ async fn first_kept(server: &mut Server, args: &TrimArgs, length: u64) -> Result
         if most == 0 {
             return Ok(StreamId { ms: u64::MAX, seq: u64::MAX });
         }
-        return nth_last(server, key, most).await;
+        return nth_last(server, key, most, length).await;
     }
     let from = match (args.bound.min_id, args.bound.max_age) {
         (Some(from), _) => from,
@@ -118,22 +123,26 @@ async fn first_kept(server: &mut Server, args: &TrimArgs, length: u64) -> Result
     })
 }
 
-/// The id of the entry that so many are not younger than, found page by page from the end.
-async fn nth_last(server: &mut Server, key: &[u8], mut many: u64) -> Result<StreamId, Failure> {
+/// The id of the oldest of the so many youngest entries, found page by page from the end that is nearer.
+async fn nth_last(server: &mut Server, key: &[u8], many: u64, length: u64) -> Result<StreamId, Failure> {
     const PAGE: u64 = 1000;
-    let mut end = "+".to_owned();
+    let from_start = length - many + 1;
+    let (command, mut left): (&[u8], u64) =
+        if from_start < many { (b"XRANGE", from_start) } else { (b"XREVRANGE", many) };
+    let is_forward = command == b"XRANGE";
+    let mut from = if is_forward { "-" } else { "+" }.to_owned();
+    let to: &[u8] = if is_forward { b"+" } else { b"-" };
     loop {
-        let count = many.min(PAGE).to_string();
-        let page =
-            server.one(key, &[b"XREVRANGE", key, end.as_bytes(), b"-", b"COUNT", count.as_bytes()]).await?;
+        let count = left.min(PAGE).to_string();
+        let page = server.one(key, &[command, key, from.as_bytes(), to, b"COUNT", count.as_bytes()]).await?;
         let page = page.as_array().map(Vec::as_slice).unwrap_or_default();
         let last = page.last().and_then(|entry| StreamId::parse(entry[0].as_str()?.as_bytes()));
         let Some(last) = last else { return Ok(StreamId::ZERO) };
-        many = many.saturating_sub(page.len() as u64);
-        if many == 0 {
+        left = left.saturating_sub(page.len() as u64);
+        if left == 0 {
             return Ok(last);
         }
-        end = format!("({last}");
+        from = format!("({last}");
     }
 }
 
