@@ -47,7 +47,8 @@ pub fn run(args: &WatchArgs, ours: &Path) -> Result<bool, String> {
         return Ok(rows.iter().all(Row::holds));
     }
     let peers = peers(args.peers.as_deref());
-    let about = about(&Programs::new(ours, &peers));
+    let mut about = about(&Programs::new(ours, &peers));
+    about["binary_mb"] = std::fs::metadata(ours).map_or(0.0, |file| file.len() as f64 / 1e6).into();
     let redis = Redis::start();
     data::fill(&redis.addr(), STREAMS);
     let tenth = || Mover::start(&redis.addr(), STREAMS, STREAMS / 10, INTERVAL);

@@ -35,7 +35,8 @@ pub fn document(costs: &[Cost], rows: &[Row], about: &Value) -> String {
     }
     format!(
         "# What watching Redis costs\n\n\
-         Measured {date} on {cores} cores of {cpu}; load average at the start: {load}. This page is written by `bench watch --document`; `bench/results/watch.json` has the numbers.\n\n\
+         Measured {date} on {cores} cores of {cpu}; load average at the start: {load}; our binary has {size:.1} MB (a \
+         release has about 20, and what is read of it is part of the memory). This page is written by `bench watch --document`; `bench/results/watch.json` has the numbers.\n\n\
          {STREAMS} streams with 2 groups of 3 consumers and 20 entries of about 200 bytes each, and 20,000 plain keys, on the \
          machine's own Redis. Everybody watches the same data in the same run, every {seconds} seconds; redis_exporter with \
          `--check-streams`, ours with the receivers `redis` and `redis_stream_metrics` as they are by default. Unless the name says \
@@ -50,6 +51,7 @@ pub fn document(costs: &[Cost], rows: &[Row], about: &Value) -> String {
         cores = about["cores"],
         cpu = of("cpu"),
         load = of("load_average"),
+        size = about["binary_mb"].as_f64().unwrap_or(0.0),
         seconds = INTERVAL.as_secs(),
         promises = crate::table::markdown(rows),
     )
