@@ -19,23 +19,25 @@ impl SentinelSet {
     pub const MASTER: &str = "main";
 
     /// Starts everything and waits until every sentinel knows all others and both replicas. A dead master is replaced
-    /// after half a second.
+    /// after half a second, by the last sentinel with the votes of the others: two that find it dead at once may promote
+    /// one replica each, and then two masters take writes.
     pub fn start(server: &Server) -> SentinelSet {
         let master = server.start();
         let follow = format!("replicaof 127.0.0.1 {}", master.port());
         let replica = || server.builder().config(&follow).config("repl-diskless-sync-delay 0").start();
         let servers = vec![master, replica(), replica()];
         let name = SentinelSet::MASTER;
-        let sentinel = || {
+        let sentinel = |quorum: u32| {
             server
                 .builder()
                 .sentinel()
-                .config(&format!("sentinel monitor {name} 127.0.0.1 {} 2", servers[0].port()))
+                .config(&format!("sentinel monitor {name} 127.0.0.1 {} {quorum}", servers[0].port()))
                 .config(&format!("sentinel down-after-milliseconds {name} 500"))
                 .config(&format!("sentinel failover-timeout {name} 3000"))
                 .start()
         };
-        let sentinels = vec![sentinel(), sentinel(), sentinel()];
+        // A quorum of four is never there: those vote, and do not begin.
+        let sentinels = vec![sentinel(4), sentinel(4), sentinel(2)];
         let set = SentinelSet { servers, sentinels };
         poll_until("the sentinels know each other and the replicas", SOON, || {
             let all = set.sentinels.iter().all(|sentinel| {
