@@ -157,11 +157,6 @@ impl ReadCommand {
         Self::new("cluster|info", &[], 10)
     }
 
-    /// `TYPE key`
-    pub fn key_type(key: &[u8]) -> Self {
-        Self::new("type", &[key], 2).of(Priority::Normal)
-    }
-
     /// `SCAN cursor MATCH pattern COUNT n TYPE stream`: one page; `n` is at most 500.
     pub fn scan_streams(cursor: u64, pattern: &[u8], n: u32) -> Self {
         let (cursor, n) = (cursor.to_string(), n.clamp(1, PAGE));
@@ -317,7 +312,6 @@ mod tests {
             ReadCommand::info_all(),
             ReadCommand::info_server(),
             ReadCommand::cluster_info(),
-            ReadCommand::key_type(key),
             ReadCommand::scan_streams(7, b"*", 100_000),
             ReadCommand::xlen(key),
             ReadCommand::xinfo_stream(key),
@@ -355,7 +349,6 @@ mod tests {
                 "INFO all",
                 "INFO server",
                 "CLUSTER INFO",
-                "TYPE DEL",
                 "SCAN 7 MATCH * COUNT 500 TYPE stream",
                 "XLEN DEL",
                 "XINFO STREAM DEL",

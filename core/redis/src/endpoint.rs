@@ -3,11 +3,15 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// The port of Redis.
 const PORT: u16 = 6379;
 
-/// The key `transport`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How the server is reached, the key `transport`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// TCP.
     Tcp,

@@ -40,5 +40,6 @@ pub use entry::Entry;
 pub use link::{Kind, Link, List, Malformed, Refusal, Replies, Reply, Request};
 pub use owner::Owners;
 pub use read::{Entries, Item};
-pub use server::{Keys, Sentinel, Topology, Transport};
+pub use server::{Keys, Sentinel, Topology};
 pub use streamgauge_redis::StreamId;
+pub use streamgauge_redis::Transport;

@@ -7,27 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use streamgauge_component::{ComponentError, Host};
 use streamgauge_config::Secret;
-use streamgauge_redis::{Connect, Deployment, EndpointKeys, Monitor, SentinelOptions, Target};
+use streamgauge_redis::{Connect, Deployment, EndpointKeys, Monitor, SentinelOptions, Target, Transport};
 use streamgauge_transport::TlsClient;
-
-/// How the server is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Transport {
-    /// TCP.
-    Tcp,
-    /// A unix socket.
-    Unix,
-}
-
-impl From<Transport> for streamgauge_redis::Transport {
-    fn from(transport: Transport) -> Self {
-        match transport {
-            Transport::Tcp => streamgauge_redis::Transport::Tcp,
-            Transport::Unix => streamgauge_redis::Transport::Unix,
-        }
-    }
-}
 
 /// The keys of a section that say which server is meant.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +67,7 @@ impl Keys<'_> {
     pub fn target(&self) -> Result<Target, Vec<(&'static str, String)>> {
         Target::new(&EndpointKeys {
             endpoint: self.endpoint,
-            transport: self.transport.map(Into::into),
+            transport: self.transport,
             username: self.username,
             password: self.password.map(Secret::expose),
             password_file: self.password_file,

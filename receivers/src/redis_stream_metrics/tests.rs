@@ -236,7 +236,7 @@ fn status(receiver: &Running) -> ComponentStatus {
 
 #[tokio::test]
 async fn a_user_who_may_read_only_some_streams_gets_those() {
-    let rule = "m on >p -@all +info +client|setname +xinfo +xpending +xlen +scan +type resetkeys %R~open*";
+    let rule = "m on >p -@all +info +client|setname +xinfo +xpending +xlen +scan resetkeys %R~open*";
     let server = Redis::builder().user(rule).start();
     for stream in ["open1", "open2", "closed"] {
         server.fill(stream, 2);

@@ -118,7 +118,7 @@ async fn a_long_list_of_pending_entries_is_walked_through_within_the_budget_of_e
 
 #[tokio::test]
 async fn a_user_who_may_not_read_entries_gets_a_bounded_lag_time_and_an_honest_lag() {
-    let rule = "m on >p -@all +info +client|setname +xinfo +xpending +xlen +scan +type resetkeys %R~*";
+    let rule = "m on >p -@all +info +client|setname +xinfo +xpending +xlen +scan resetkeys %R~*";
     let server = Redis::builder().user(rule).start();
     server.fill("s", 10);
     let ids = server.cli(&["xrange", "s", "-", "+"]);
