@@ -10,6 +10,7 @@ use crate::scrape::testing::{Point, Running, examples_load, named, value_of};
 
 mod insight;
 mod lag;
+mod many;
 
 const FAST: &str =
     "collection_interval: 30ms\ninitial_delay: 0s\nmax_server_time: unlimited\nrefresh_interval: 50ms\n";

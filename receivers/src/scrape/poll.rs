@@ -144,7 +144,7 @@ async fn rounds(
 /// What is counted of rounds.
 pub(crate) struct Rounds {
     pub(crate) ended: Arc<Instrument>,
-    busy: Arc<Instrument>,
+    pub(crate) busy: Arc<Instrument>,
 }
 
 impl Rounds {

@@ -10,6 +10,12 @@ use streamgauge_harness::{Cluster, Redis, Server, poll_until_async};
 
 use super::rig::*;
 
+/// What three replicas share.
+const ENTRIES: usize = 100_000;
+/// Added at once, and the most that are on their way at a time.
+const AT_ONCE: usize = 20;
+const AHEAD: usize = 40;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_all_over_a_cluster_are_read_and_their_dead_letters_written_wherever_they_lie() {
     let cluster = Cluster::start(&Server::find("redis-7.0").unwrap());
@@ -39,20 +45,25 @@ async fn streams_all_over_a_cluster_are_read_and_their_dead_letters_written_wher
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_replicas_share_what_one_could_carry_and_one_that_ends_leaves_it_to_the_others() {
     let redis = Redis::start();
-    let mut replicas = Vec::new();
-    for name in ["a", "b", "c"] {
-        replicas.push(
-            Rig::start(&redis, &format!("consumer: {{name: {name}}}, read: {{count: 10, block: 1s}}")).await,
-        );
-    }
+    let starting = ["a", "b", "c"].map(|name| {
+        let yaml = format!("consumer: {{name: {name}}}, read: {{count: 10, block: 1s}}");
+        let redis = &redis;
+        async move { Rig::start(redis, &yaml).await }
+    });
+    let mut replicas = join_all(starting).await;
     replicas[0].until("all of them wait", |_| redis.info("blocked_clients").as_deref() == Some("3")).await;
-    let total = |replicas: &[Rig]| replicas.iter().map(|rig| rig.ids().len()).sum::<usize>();
-    for n in 1..=300 {
-        redis.fill("s", 10);
-        poll_until_async("they have arrived", SOON, async || (total(&replicas) >= 10 * n).then_some(()))
-            .await;
+    let total = |replicas: &[Rig]| replicas.iter().map(|rig| rig.sink.items()).sum::<usize>();
+    for n in 1..=ENTRIES / AT_ONCE {
+        redis.fill("s", AT_ONCE);
+        // One of them could carry that: what was offered has arrived, but for what is on its way.
+        poll_until_async("they arrive", SOON, async || {
+            (total(&replicas) + AHEAD >= AT_ONCE * n).then_some(())
+        })
+        .await;
     }
-    let shares: Vec<_> = replicas.iter().map(|rig| rig.ids().len() as f64 / 3000.0).collect();
+    poll_until_async("all have arrived", SOON, async || (total(&replicas) >= ENTRIES).then_some(())).await;
+    assert_eq!(total(&replicas), ENTRIES, "none twice");
+    let shares: Vec<_> = replicas.iter().map(|rig| rig.sink.items() as f64 / ENTRIES as f64).collect();
     assert!(shares.iter().all(|share| (share - 1.0 / 3.0).abs() <= 0.05), "{shares:?}");
     replicas.remove(0).stop().await;
     let before = total(&replicas);
@@ -65,11 +76,21 @@ async fn three_replicas_share_what_one_could_carry_and_one_that_ends_leaves_it_t
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_groups_of_fifty_consumers_each_read_everything_once() {
+    each_group_reads_everything_once(10, 50).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_groups_of_five_consumers_each_read_everything_once() {
+    each_group_reads_everything_once(100, 5).await;
+}
+
+/// All consumers at the same time, each with a connection that waits.
+async fn each_group_reads_everything_once(groups: usize, consumers: usize) {
     let redis = Redis::builder().config("maxclients 2000").start();
     // All of one group deliver to one sink.
-    let sinks: Vec<_> = (0..10).map(|_| Sink::delivering()).collect();
-    let starting = (0..500).map(|n| {
-        let (group, name, sink) = (n / 50, n % 50, sinks[n / 50].clone());
+    let sinks: Vec<_> = (0..groups).map(|_| Sink::delivering()).collect();
+    let starting = (0..groups * consumers).map(|n| {
+        let (group, name, sink) = (n / consumers, n % consumers, sinks[n / consumers].clone());
         let yaml = format!(
             "group: {{name: g{group}}}, consumer: {{name: c{name}, heartbeat: 5s}}, read: {{count: 10, block: 10s}}, \
              claim: {{min_idle: 1m, interval: 15s}}"
@@ -79,8 +100,9 @@ async fn ten_groups_of_fifty_consumers_each_read_everything_once() {
         async move { Rig::on(host, &address, &yaml, sink).await }
     });
     let rigs = join_all(starting).await;
+    let all = (groups * consumers).to_string();
     poll_until_async("all of them wait", Duration::from_secs(60), async || {
-        (redis.info("blocked_clients").as_deref() == Some("500")).then_some(())
+        (redis.info("blocked_clients").as_deref() == Some(&all)).then_some(())
     })
     .await;
     for _ in 0..20 {
@@ -92,8 +114,9 @@ async fn ten_groups_of_fifty_consumers_each_read_everything_once() {
     .await;
     assert!(sinks.iter().all(|sink| sink.items() == 1000), "none twice");
     poll_until_async("nothing is pending", SOON, async || {
-        let left = |group| redis.cli(&["xpending", "s", &format!("g{group}")]).starts_with('0');
-        (0..10).all(left).then_some(())
+        let told = redis.cli(&["xinfo", "groups", "s"]);
+        let left: Vec<_> = told.lines().skip_while(|line| *line != "pending").skip(1).step_by(12).collect();
+        (left.len() == groups && left.iter().all(|pending| *pending == "0")).then_some(())
     })
     .await;
     assert!(rigs.iter().all(|rig| rig.trouble().is_none()));
