@@ -30,6 +30,7 @@ pub static DISTRIBUTION: Distribution = Distribution {
         &processors::alerting::CONNECTOR,
         &connectors::forward::FACTORY,
         &processors::percentile::CONNECTOR,
+        &connectors::routing::FACTORY,
     ],
     exporters: &[
         &exporters::debug::FACTORY,

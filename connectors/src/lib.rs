@@ -1,3 +1,4 @@
 //! The connectors, one folder each.
 
 pub mod forward;
+pub mod routing;

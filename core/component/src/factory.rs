@@ -65,6 +65,20 @@ pub trait ComponentConfig: DeserializeOwned + Serialize + JsonSchema + Send + Sy
     fn problems(&self) -> Vec<(String, String)> {
         Vec::new()
     }
+
+    /// Of a connector that chooses among its pipelines: the ways that it chooses from. Any other leads into all of them.
+    fn routes(&self) -> Vec<Route> {
+        Vec::new()
+    }
+}
+
+/// A way out of a connector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Where it is set, a path below the section.
+    pub path: String,
+    /// Ids of the pipelines that it leads into.
+    pub pipelines: Vec<String>,
 }
 
 /// What the engine, the checks and the documents need of a typed section.
@@ -78,6 +92,8 @@ pub struct ConfigType {
     pub defaults: fn() -> Option<serde_json::Value>,
     /// A read section with every default written out. Secrets are redacted.
     pub effective: fn(&AnyConfig) -> Option<serde_json::Value>,
+    /// See [`ComponentConfig::routes`].
+    pub routes: fn(&AnyConfig) -> Vec<Route>,
 }
 
 impl ConfigType {
@@ -88,6 +104,7 @@ impl ConfigType {
             schema: schema::<C>,
             defaults: defaults::<C>,
             effective: effective::<C>,
+            routes: routes::<C>,
         }
     }
 }
@@ -115,6 +132,10 @@ fn effective<C: ComponentConfig>(config: &AnyConfig) -> Option<serde_json::Value
     serde_json::to_value(config.downcast_ref::<C>()?).ok()
 }
 
+fn routes<C: ComponentConfig>(config: &AnyConfig) -> Vec<Route> {
+    config.downcast_ref::<C>().map(C::routes).unwrap_or_default()
+}
+
 /// What a factory gets to make one instance.
 pub struct Create {
     /// The instance's host.
@@ -132,6 +153,13 @@ impl Create {
             let id = self.host.id();
             ComponentError(format!("{id}: the factory was given the configuration of another component"))
         })
+    }
+}
+
+impl Route {
+    /// Whether it leads into the pipeline of this id.
+    pub fn leads_into(&self, pipeline: &str) -> bool {
+        self.pipelines.iter().any(|id| id.trim() == pipeline)
     }
 }
 

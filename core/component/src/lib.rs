@@ -56,14 +56,14 @@ pub use exporter::{About, Accepted, ExportError, Exporter, Left, Request};
 pub use extension::Extension;
 pub use factory::{
     AnyConfig, ComponentConfig, ConfigType, ConnectorFactory, Create, Description, ExporterFactory,
-    ExporterParts, ExtensionFactory, ProcessorFactory, ReceiverFactory, Stability,
+    ExporterParts, ExtensionFactory, ProcessorFactory, ReceiverFactory, Route, Stability,
 };
 pub use host::Host;
 pub use joiner::{JoinRules, Joiner};
 pub use optional::Optional;
 pub use outcome::{Outcome, Reason};
 pub use outlet::{Consumer, Outlet, Outlets, panic_message};
-pub use processor::{Held, Lasting, Out, Processor, Tally};
+pub use processor::{Collected, Held, Lasting, Out, Processor, Tally};
 pub use queues::{Purged, QueueStatus, StoredQueue};
 pub use random::Random;
 pub use receiver::Receiver;

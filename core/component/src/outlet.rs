@@ -84,32 +84,46 @@ pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("panic without a message")
 }
 
-/// A receiver's or connector's outlets: one a signal that some pipeline takes from it.
+/// A receiver's or connector's outlets: one a signal that some pipeline takes from it, or those of a connector's routes.
 #[derive(Clone, Debug, Default)]
-pub struct Outlets(Vec<(Signal, Outlet)>);
+pub struct Outlets(Vec<(Option<usize>, Signal, Outlet)>);
 
 impl Outlets {
     /// From pairs; a signal stands once.
     pub fn new(outlets: Vec<(Signal, Outlet)>) -> Self {
-        Outlets(outlets)
+        Outlets(outlets.into_iter().map(|(signal, outlet)| (None, signal, outlet)).collect())
+    }
+
+    /// Those of routes, by their numbers; a signal stands once a route.
+    pub fn by_route(outlets: Vec<(usize, Signal, Outlet)>) -> Self {
+        Outlets(outlets.into_iter().map(|(route, signal, outlet)| (Some(route), signal, outlet)).collect())
     }
 
     /// The outlet for a signal, if some pipeline takes it.
     pub fn get(&self, signal: Signal) -> Option<&Outlet> {
-        self.0.iter().find(|(s, _)| *s == signal).map(|(_, o)| o)
+        self.find(None, signal)
+    }
+
+    /// The outlet of a route for a signal, if it leads into a pipeline of that.
+    pub fn route(&self, route: usize, signal: Signal) -> Option<&Outlet> {
+        self.find(Some(route), signal)
+    }
+
+    fn find(&self, route: Option<usize>, signal: Signal) -> Option<&Outlet> {
+        self.0.iter().find(|(r, s, _)| *r == route && *s == signal).map(|(_, _, outlet)| outlet)
     }
 
     /// Every outlet leads where that of the others for its signal does, see [`Outlet::turn`].
     pub fn turn(&self, others: &Outlets) {
-        for (signal, outlet) in &self.0 {
-            if let Some(other) = others.get(*signal) {
+        for (route, signal, outlet) in &self.0 {
+            if let Some(other) = others.find(*route, *signal) {
                 outlet.turn(other);
             }
         }
     }
 
-    /// The signals that some pipeline takes.
+    /// The signals that some pipeline takes, each once.
     pub fn signals(&self) -> impl Iterator<Item = Signal> + '_ {
-        self.0.iter().map(|(s, _)| *s)
+        Signal::ALL.into_iter().filter(|signal| self.0.iter().any(|(_, s, _)| s == signal))
     }
 }

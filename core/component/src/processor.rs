@@ -83,11 +83,25 @@ pub struct Tally {
     pub returned: Vec<(Reason, u64)>,
 }
 
+/// What one call collected.
+#[derive(Debug, Default)]
+pub struct Collected {
+    /// Batches to send, in order.
+    pub batches: Vec<Batch>,
+    /// Batches to send by routes, each with the number of its route.
+    pub routed: Vec<(usize, Batch)>,
+    /// When to call again.
+    pub wake_at: Option<Instant>,
+    /// What was counted.
+    pub tally: Tally,
+}
+
 /// Collects what one call of a processor sends; the engine sends it when the call has returned.
 #[derive(Debug)]
 pub struct Out {
     now: Now,
     batches: Vec<Batch>,
+    routed: Vec<(usize, Batch)>,
     wake_at: Option<Instant>,
     tally: Tally,
     remember: bool,
@@ -96,7 +110,8 @@ pub struct Out {
 impl Out {
     /// For one call at the given time.
     pub fn new(now: Now) -> Self {
-        Out { now, batches: Vec::new(), wake_at: None, tally: Tally::default(), remember: false }
+        let (batches, routed, tally) = (Vec::new(), Vec::new(), Tally::default());
+        Out { now, batches, routed, wake_at: None, tally, remember: false }
     }
 
     /// The time of this call.
@@ -108,6 +123,13 @@ impl Out {
     pub fn send(&mut self, batch: Batch) {
         if !batch.parts.is_empty() {
             self.batches.push(batch);
+        }
+    }
+
+    /// Passes a batch on to the pipelines of one of [`ComponentConfig::routes`](crate::ComponentConfig::routes), by its number.
+    pub fn send_by(&mut self, route: usize, batch: Batch) {
+        if !batch.parts.is_empty() {
+            self.routed.push((route, batch));
         }
     }
 
@@ -174,9 +196,10 @@ impl Out {
         self.remember
     }
 
-    /// Takes apart what was collected: batches to send, the wake asked for, the counts.
-    pub fn into_parts(self) -> (Vec<Batch>, Option<Instant>, Tally) {
-        (self.batches, self.wake_at, self.tally)
+    /// What was collected.
+    pub fn into_collected(self) -> Collected {
+        let Out { batches, routed, wake_at, tally, .. } = self;
+        Collected { batches, routed, wake_at, tally }
     }
 
     /// The batches collected so far.

@@ -132,7 +132,7 @@ impl Graph {
             builder.head(pipeline)?;
         }
         for planned in &plan.receivers {
-            let outlets = builder.outlets(Kind::Receiver, &planned.id)?;
+            let outlets = Outlets::new(builder.outlets(Kind::Receiver, &planned.id, |_| true)?);
             let before = old.receivers.iter().find(|r| *r.kept.id() == planned.id);
             self.receivers.push(instances::receiver(planned, outlets, maker, before)?);
         }
@@ -242,8 +242,19 @@ impl Builder<'_> {
         if let Some(made) = self.connectors.get(id) {
             return Ok(made.clone());
         }
-        let outlets = self.outlets(Kind::Connector, id)?;
         let planned = find(&self.plan.connectors, id)?;
+        let outlets = match &(planned.factory.config.routes)(&planned.config)[..] {
+            [] => Outlets::new(self.outlets(Kind::Connector, id, |_| true)?),
+            routes => {
+                let mut outlets = Vec::new();
+                for (number, route) in routes.iter().enumerate() {
+                    let into = |pipeline: &Pipeline| route.leads_into(&pipeline.id);
+                    let found = self.outlets(Kind::Connector, id, into)?;
+                    outlets.extend(found.into_iter().map(|(signal, outlet)| (number, signal, outlet)));
+                }
+                Outlets::by_route(outlets)
+            }
+        };
         let host = self.maker.host.for_component(Kind::Connector, id);
         // The ledgers of what comes in stand first.
         let feeds = |signal: &Signal| {
@@ -281,14 +292,19 @@ impl Builder<'_> {
         Ok(node)
     }
 
-    /// The outlets of a receiver or connector: one a signal, into every pipeline that takes from it.
-    fn outlets(&mut self, kind: Kind, id: &Arc<str>) -> Result<Outlets, ComponentError> {
+    /// The outlets of a receiver, connector or route of one: one a signal, into every pipeline that takes from it.
+    fn outlets(
+        &mut self,
+        kind: Kind,
+        id: &Arc<str>,
+        into: impl Fn(&Pipeline) -> bool,
+    ) -> Result<Vec<(Signal, Outlet)>, ComponentError> {
         let plan = self.plan;
         let from = edge_name(kind, id);
         let mut outlets = Vec::new();
         for signal in Signal::ALL {
-            let takers: Vec<&Pipeline> =
-                plan.pipelines.iter().filter(|p| p.signal == signal && p.receivers.contains(id)).collect();
+            let takes = |p: &&Pipeline| p.signal == signal && p.receivers.contains(id) && into(p);
+            let takers: Vec<&Pipeline> = plan.pipelines.iter().filter(takes).collect();
             let outlet = match takers.as_slice() {
                 [] => continue,
                 [only] => {
@@ -307,7 +323,7 @@ impl Builder<'_> {
             };
             outlets.push((signal, outlet));
         }
-        Ok(Outlets::new(outlets))
+        Ok(outlets)
     }
 
     fn outlet(&self, pipeline: &Pipeline, from: &str, mut targets: Vec<Target>) -> Outlet {

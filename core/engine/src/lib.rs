@@ -19,6 +19,7 @@ mod outbox;
 mod plan;
 mod processor_node;
 mod retiring;
+mod routes;
 mod running;
 mod settings;
 mod storages;

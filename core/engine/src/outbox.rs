@@ -3,7 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use streamgauge_component::{Batch, Held, Host, Node, Outcome, Outlets, Processor, Reason, Signal, Tally};
+use futures_util::future::join_all;
+use streamgauge_component::{
+    Batch, Held, Host, Node, Outcome, Outlet, Outlets, Processor, Reason, Signal, Tally,
+};
 use tokio::sync::Semaphore;
 
 /// Batches that one processor may have under way. More wait before the processor: what a full target holds up is bounded.
@@ -74,17 +77,28 @@ impl Outbox {
         self.outlets.turn(outlets);
     }
 
-    /// Sends, in order. What no pipeline takes is dropped and counted.
-    pub(crate) async fn send(&self, batches: Vec<Batch>) {
+    /// Sends, in order; by routes at the same time, since one that is full must not hold up the others. What no
+    /// pipeline takes is dropped and counted.
+    pub(crate) async fn send(&self, batches: Vec<Batch>, routed: Vec<(usize, Batch)>) {
         for batch in batches {
-            match self.outlets.get(batch.signal) {
-                Some(outlet) => outlet.consume(batch).await,
-                None => {
-                    if let Some(node) = self.line(Some(batch.signal)) {
-                        node.dropped.add(Reason::Unsupported, batch.items() as u64);
-                    }
-                    batch.settle(&Outcome::Delivered);
+            self.send_one(self.outlets.get(batch.signal), batch).await;
+        }
+        if !routed.is_empty() {
+            let by_route = routed
+                .into_iter()
+                .map(|(route, batch)| self.send_one(self.outlets.route(route, batch.signal), batch));
+            join_all(by_route).await;
+        }
+    }
+
+    async fn send_one(&self, outlet: Option<&Outlet>, batch: Batch) {
+        match outlet {
+            Some(outlet) => outlet.consume(batch).await,
+            None => {
+                if let Some(node) = self.line(Some(batch.signal)) {
+                    node.dropped.add(Reason::Unsupported, batch.items() as u64);
                 }
+                batch.settle(&Outcome::Delivered);
             }
         }
     }

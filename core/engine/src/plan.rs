@@ -11,6 +11,7 @@ use streamgauge_config::{ComponentId, Components, Config, Diagnostics, Section};
 
 use crate::dead_letters::DeadLetters;
 use crate::distribution::Distribution;
+use crate::routes;
 use crate::settings::ServiceSettings;
 use crate::storages;
 
@@ -101,6 +102,7 @@ impl Plan {
             settings,
         };
         plan.dead_letters.check(&plan, &mut errors);
+        routes::check(&plan, &mut errors);
         storages::check(config, &mut errors);
         if errors.has_errors() { Err(errors) } else { Ok(plan) }
     }

@@ -8,8 +8,8 @@ use std::time::Instant;
 use arc_swap::ArcSwapOption;
 use futures_util::future::BoxFuture;
 use streamgauge_component::{
-    Batch, ComponentError, Consumer, Host, Node, Out, Outlets, Processor, Reason, Signal, State, Tally,
-    panic_message,
+    Batch, Collected, ComponentError, Consumer, Host, Node, Out, Outlets, Processor, Reason, Signal, State,
+    Tally, panic_message,
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::task::JoinHandle;
@@ -37,6 +37,7 @@ pub(crate) struct ProcessorNode {
 /// What one call wants sent, and whether that may end with the caller.
 struct Sending {
     batches: Vec<Batch>,
+    routed: Vec<(usize, Batch)>,
     /// Others than the caller have data in it.
     shared: bool,
     /// The state that outlives the process has changed.
@@ -111,7 +112,7 @@ impl ProcessorNode {
         let sending = self.run(&instance, None, call);
         instance.remember(sending.remember).await;
         drop(instance);
-        self.outbox.send(sending.batches).await;
+        self.outbox.send(sending.batches, sending.routed).await;
     }
 
     /// Takes over the state of the last run, also when nothing comes: time alone may change it.
@@ -124,7 +125,9 @@ impl ProcessorNode {
     /// Returns when the instance has what the one before it remembered.
     async fn restore(&self, instance: &Instance) {
         if let (Some(memory), Some(lasting)) = (&instance.memory, instance.processor.lasting()) {
-            memory.restore(lasting, &self.outbox.host, |out| self.wake_at(out.into_parts().1)).await;
+            memory
+                .restore(lasting, &self.outbox.host, |out| self.wake_at(out.into_collected().wake_at))
+                .await;
         }
     }
 
@@ -142,10 +145,12 @@ impl ProcessorNode {
         let mut out = Out::new(outbox.host.clock().now());
         let ended = catch_unwind(AssertUnwindSafe(|| call(processor, &mut out)));
         let remember = out.remembers();
-        let (batches, wake_at, tally) = out.into_parts();
+        let Collected { batches, routed, wake_at, tally } = out.into_collected();
         outbox.book(signal, &tally);
-        let shared =
-            batches.len() > 1 || !tally.created.is_empty() || batches.iter().any(|b| b.context.answered);
+        let mut all = batches.iter().chain(routed.iter().map(|(_, batch)| batch));
+        let shared = batches.len() + routed.len() > 1
+            || !tally.created.is_empty()
+            || all.any(|batch| batch.context.answered);
         match ended {
             Ok(()) => {
                 outbox.book_held(Some(processor));
@@ -153,14 +158,14 @@ impl ProcessorNode {
             }
             Err(panic) => {
                 let had = before + incoming.map_or(0, |(_, items)| items) + tally.created_items();
-                let has = outbox::held(processor).items + ended_items(&tally) + items(&batches);
+                let has = outbox::held(processor).items + ended_items(&tally) + items(&batches, &routed);
                 if let Some(node) = outbox.line(signal) {
                     node.dropped.add(Reason::Panic, had.saturating_sub(has));
                 }
                 self.take_down(instance, panic_message(&*panic));
             }
         }
-        Sending { batches, shared, remember }
+        Sending { batches, routed, shared, remember }
     }
 
     fn wake_at(&self, at: Option<Instant>) {
@@ -205,7 +210,7 @@ impl ProcessorNode {
         tokio::spawn(async move {
             instance.remember(sending.remember).await;
             drop(instance);
-            outbox.send(sending.batches).await;
+            outbox.send(sending.batches, sending.routed).await;
             drop(room);
         })
     }
@@ -276,7 +281,7 @@ impl Consumer for ProcessorNode {
             if !sending.shared {
                 instance.remember(sending.remember).await;
                 drop(instance);
-                return self.outbox.send(sending.batches).await;
+                return self.outbox.send(sending.batches, sending.routed).await;
             }
             // The caller may be cancelled; what others have in this batch may not.
             let sent = self.send_apart(instance, sending, room);
@@ -320,23 +325,25 @@ impl Drop for Instance {
         if catch_unwind(AssertUnwindSafe(|| self.processor.flush(&mut out))).is_err() {
             return; // what it holds settles itself
         }
-        let (batches, _, tally) = out.into_parts();
+        let Collected { batches, routed, tally, .. } = out.into_collected();
         self.outbox.book(None, &tally);
-        if batches.is_empty() {
+        if batches.is_empty() && routed.is_empty() {
             return;
         }
         let outbox = self.outbox.clone();
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(async move { outbox.send(batches).await })),
+            Ok(runtime) => drop(runtime.spawn(async move { outbox.send(batches, routed).await })),
             Err(_) => {
-                batches.into_iter().for_each(|b| outbox.give_back(b, "the collector has stopped".to_owned()))
+                let all = batches.into_iter().chain(routed.into_iter().map(|(_, batch)| batch));
+                all.for_each(|batch| outbox.give_back(batch, "the collector has stopped".to_owned()));
             }
         }
     }
 }
 
-fn items(batches: &[Batch]) -> u64 {
-    batches.iter().map(|batch| batch.items() as u64).sum()
+fn items(batches: &[Batch], routed: &[(usize, Batch)]) -> u64 {
+    let all = batches.iter().chain(routed.iter().map(|(_, batch)| batch));
+    all.map(|batch| batch.items() as u64).sum()
 }
 
 /// Items that a call ended itself.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::build::AnyValue;
 use crate::edit::{Editor, Headers, Record, RecordEditor, edit_records, edit_resources};
 use crate::view::{Attributes, Data, LogsView, MetricsView, TracesView};
-use crate::{Grouper, Limit, Signal, check, json, regroup, split};
+use crate::{Grouper, Limit, Signal, check, divide, json, regroup, split};
 
 /// Walks the bytes as every signal.
 pub fn walk(data: &[u8]) {
@@ -19,8 +19,9 @@ pub fn walk(data: &[u8]) {
     }
 }
 
-/// Splits the bytes as every signal: no item may be lost, no piece may be malformed.
+/// Splits the bytes as every signal, by size and between resources: no item may be lost, no piece may be malformed.
 pub fn split_pieces(data: &[u8]) {
+    shares(data);
     let (request, seed) = (Bytes::copy_from_slice(data), data.first().copied().unwrap_or(0) as usize);
     for signal in Signal::ALL {
         for limit in [Limit::Items(seed % 7), Limit::Bytes(seed * 3)] {
@@ -33,6 +34,24 @@ pub fn split_pieces(data: &[u8]) {
             for piece in pieces {
                 assert_eq!(check(signal, &piece.bytes), Ok(piece.items), "a malformed piece");
             }
+        }
+    }
+}
+
+fn shares(data: &[u8]) {
+    let request = Bytes::copy_from_slice(data);
+    for signal in Signal::ALL {
+        let Ok(total) = check(signal, &request) else { continue };
+        let mut next = 0;
+        let shares = divide(signal, &request, total, |resource, places| {
+            let read = resource.read().map(|resource| resource.attributes().get("a").is_ok());
+            next += usize::from(read.is_ok()) + 1;
+            places.push(next % 3);
+        });
+        let shares = shares.unwrap_or_default();
+        assert_eq!(shares.iter().map(|share| share.items).sum::<usize>(), total, "items lost");
+        for share in shares {
+            assert_eq!(check(signal, &share.bytes), Ok(share.items), "a malformed share");
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Everything here works on the protobuf bytes of an `Export*ServiceRequest` and never decodes one as a whole:
 //!
 //! - [`check`] is the door: it walks a request down to the borders of its records and counts the items;
-//! - [`split`], [`edit`] and [`regroup`] write new requests from slices of the old;
+//! - [`split`], [`divide`], [`edit`] and [`regroup`] write new requests from slices of the old;
 //! - [`view`] reads the inside, borrowed and total: broken bytes are an error for that record, never a panic;
 //! - [`build`] writes requests;
 //! - [`json`] turns OTLP/JSON into such bytes and back.
@@ -13,6 +13,7 @@
 mod body;
 pub mod build;
 mod check;
+mod divide;
 pub mod edit;
 pub mod fuzz;
 pub mod json;
@@ -26,6 +27,7 @@ mod wire;
 
 pub use body::Body;
 pub use check::{check, count};
+pub use divide::{Share, divide};
 pub use malformed::{Malformed, What};
 pub use regroup::{Grouper, regroup};
 pub use signal::Signal;

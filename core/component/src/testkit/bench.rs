@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::batch::Batch;
 use crate::clock::Now;
-use crate::processor::{Out, Processor, Tally};
+use crate::processor::{Collected, Out, Processor, Tally};
 
 /// Runs a processor at simulated time: wakes it when it asked for it, collects what it sends.
 pub struct Bench {
@@ -36,6 +36,16 @@ impl Bench {
         let mut out = Out::new(self.now);
         self.processor.process(batch, &mut out);
         self.collect(out)
+    }
+
+    /// Hands it a batch; what it sends by its routes at once, with their numbers.
+    pub fn route(&mut self, batch: Batch) -> Vec<(usize, Batch)> {
+        let mut out = Out::new(self.now);
+        self.processor.process(batch, &mut out);
+        let mut collected = out.into_collected();
+        let routed = std::mem::take(&mut collected.routed);
+        assert!(self.keep(collected).is_empty(), "sent without a route");
+        routed
     }
 
     /// Lets time pass, with every wake the processor asks for on the way; what it sends.
@@ -89,12 +99,15 @@ impl Bench {
         if out.remembers() {
             self.remembered = self.processor.lasting().map(|lasting| lasting.state());
         }
-        let (batches, wake_at, tally) = out.into_parts();
-        self.wake_at = match (self.wake_at, wake_at) {
+        self.keep(out.into_collected())
+    }
+
+    fn keep(&mut self, collected: Collected) -> Vec<Batch> {
+        self.wake_at = match (self.wake_at, collected.wake_at) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        self.tallies.push(tally);
-        batches
+        self.tallies.push(collected.tally);
+        collected.batches.into_iter().chain(collected.routed.into_iter().map(|(_, batch)| batch)).collect()
     }
 }

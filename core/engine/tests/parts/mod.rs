@@ -11,7 +11,7 @@ use streamgauge_component::{
     Accepted, Ack, Batch, BoxFuture, Clock, ComponentConfig, ComponentError, ConfigType, ConnectorFactory,
     Context, DeadLetterSettings, DeliverySettings, Description, ExportError, Exporter, ExporterFactory,
     ExporterParts, Fallback, FallbackSettings, Held, Host, Optional, Out, Outcome, Outlets, Part, Processor,
-    ProcessorFactory, Receiver, ReceiverFactory, Request, RetrySettings, Signal, Stability,
+    ProcessorFactory, Receiver, ReceiverFactory, Request, RetrySettings, Route, Signal, Stability,
 };
 use streamgauge_config::{Diagnostics, Loader};
 use streamgauge_engine::{Distribution, Plan, Running};
@@ -20,7 +20,7 @@ use tokio::sync::{oneshot, watch};
 pub static DISTRIBUTION: Distribution = Distribution {
     receivers: &[&GIVEN],
     processors: &[&PASS, &HOLD, &BURST],
-    connectors: &[&TWICE],
+    connectors: &[&TWICE, &CHOOSE],
     exporters: &[&RECORD],
     extensions: &[],
 };
@@ -313,5 +313,43 @@ impl Processor for Twice {
         );
         out.create(copy);
         out.send(batch);
+    }
+}
+
+static CHOOSE: ConnectorFactory = ConnectorFactory {
+    description: description("choose"),
+    signals: &[(Signal::Logs, Signal::Logs)],
+    config: ConfigType::of::<ChooseConfig>(),
+    create: |_| Ok(Arc::new(Choose)),
+};
+
+#[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct ChooseConfig {
+    routes: Vec<Vec<String>>,
+}
+
+impl ComponentConfig for ChooseConfig {
+    fn routes(&self) -> Vec<Route> {
+        let route = |(at, pipelines): (usize, &Vec<String>)| Route {
+            path: format!("routes::{at}"),
+            pipelines: pipelines.clone(),
+        };
+        self.routes.iter().enumerate().map(route).collect()
+    }
+}
+
+/// Sends to both of its routes; a part that begins with 1 to the second only.
+struct Choose;
+
+impl Processor for Choose {
+    fn process(&self, batch: Batch, out: &mut Out) {
+        if batch.parts[0].bytes[0] == 1 {
+            return out.send_by(1, batch);
+        }
+        out.created(batch.signal, batch.items() as u64);
+        for (route, batch) in batch.share(2).into_iter().enumerate() {
+            out.send_by(route, batch);
+        }
     }
 }

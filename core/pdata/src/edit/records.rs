@@ -35,6 +35,12 @@ pub struct Unread<'a, M> {
     of: PhantomData<M>,
 }
 
+impl<'a, M> Unread<'a, M> {
+    pub(crate) fn new(reader: Reader<'a>) -> Self {
+        Unread { reader, of: PhantomData }
+    }
+}
+
 impl<'a, M: Message<'a>> Unread<'a, M> {
     /// Reads it.
     ///
@@ -160,10 +166,10 @@ pub(crate) fn announce(signal: Signal, level: &Level, buf: &[u8], field: &Field,
     let reader = Reader::new(buf, field.span());
     let request = signal.request();
     if std::ptr::eq(level, request) {
-        to.resource(Unread { reader, of: PhantomData });
+        to.resource(Unread::new(reader));
     } else if request.below(field.number).is_some_and(|resource| std::ptr::eq(level, resource)) {
-        to.scope(Unread { reader, of: PhantomData });
+        to.scope(Unread::new(reader));
     } else if level.below(field.number).is_some_and(Level::is_oneof) {
-        to.metric(Unread { reader, of: PhantomData });
+        to.metric(Unread::new(reader));
     }
 }

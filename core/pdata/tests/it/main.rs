@@ -4,6 +4,7 @@
 mod build;
 mod check;
 mod decoded;
+mod divide;
 mod edit;
 mod fuzz;
 mod json;
