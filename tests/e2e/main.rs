@@ -31,5 +31,6 @@ mod redis_exporter;
 mod redis_logs;
 mod reload;
 mod remote_write_restart;
+mod routing;
 mod stream_transport;
 mod support;

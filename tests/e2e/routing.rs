@@ -27,8 +27,7 @@ service:
 #[test]
 fn each_tenants_sink_gets_its_own_data_behind_a_batch() {
     let (acme, other) = (OtlpSink::grpc(), OtlpSink::grpc());
-    let running =
-        Running::start(&CONFIG.replace("ACME", &acme.addr()).replace("OTHER", &other.addr()));
+    let running = Running::start(&CONFIG.replace("ACME", &acme.addr()).replace("OTHER", &other.addr()));
     let url = format!("{}/v1/logs", running.http_url());
     let send = |tenant: &str, text: &str| {
         let headers = [("content-type", "application/x-protobuf"), ("x-tenant", tenant)];
