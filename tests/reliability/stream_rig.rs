@@ -12,6 +12,10 @@ use crate::row::Row;
 pub const STREAM: &str = "s";
 /// Where its dead letters go; in a cluster it lies in the same slot.
 pub const DEAD_LETTER: &str = "{s}:dlq";
+/// In which a reader moves again: five seconds, and what a busy machine takes.
+const RESUMES: Duration = Duration::from_secs(8);
+/// In which nothing is pending after the last entry has arrived: `claim.min_idle` and two intervals, and what a busy machine takes.
+const SETTLES: Duration = Duration::from_millis(1000 + 2 * 300 + 3000);
 /// Entries that a collector may have on their way.
 pub const IN_FLIGHT: usize = 200;
 
@@ -107,6 +111,13 @@ service:
         poll_until("something is delivered", SOON, || (self.sink.requests() > before).then_some(()));
     }
 
+    /// Until something is delivered, soon after what was wrong is right again.
+    #[track_caller]
+    pub fn moves(&self) {
+        let before = self.sink.requests();
+        poll_until("the reader moves", RESUMES, || (self.sink.requests() > before).then_some(()));
+    }
+
     /// Until everything that Redis still has has arrived, and nothing is pending: what it came to. In a cluster `redis` is
     /// the node with the stream.
     #[track_caller]
@@ -118,7 +129,7 @@ service:
             gone = missing.iter().filter(|number| !kept.contains(number)).count();
             (gone == missing.len()).then_some(())
         });
-        poll_until("nothing is pending", SOON, || {
+        poll_until("nothing is pending", SETTLES, || {
             redis.cli(&["xpending", STREAM, "g"]).starts_with('0').then_some(())
         });
         Row { most_duplicated, ..self.ledger.row(&self.sink, gone) }

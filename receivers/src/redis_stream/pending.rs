@@ -20,6 +20,8 @@ use super::stream::Stream;
 pub(super) struct Pending {
     pub id: StreamId,
     pub consumer: Vec<u8>,
+    /// How long ago it was delivered last.
+    pub idle: Duration,
     pub deliveries: u64,
 }
 
@@ -64,8 +66,9 @@ fn pending(reply: &Reply<'_>) -> Option<Pending> {
     let mut words = reply.list();
     let id = StreamId::parse(words.next()?.text()?)?;
     let consumer = words.next()?.text()?.to_vec();
-    let deliveries = words.nth(1)?.integer()?;
-    Some(Pending { id, consumer, deliveries: u64::try_from(deliveries).unwrap_or(0) })
+    let number = |reply: Reply<'_>| Some(u64::try_from(reply.integer()?).unwrap_or(0));
+    let idle = Duration::from_millis(number(words.next()?)?);
+    Some(Pending { id, consumer, idle, deliveries: number(words.next()?)? })
 }
 
 /// What came of taking entries over.

@@ -203,8 +203,10 @@ impl Reader {
                 }
             }
             self.planner.learn(came, levels.len(), job.config.priority.mode);
-            if came > 0 {
-                *last = Some(Got { replies, _reserved: reserved });
+            match came {
+                // Whatever came before is handed over, and no other read is under way.
+                0 => active.iter().for_each(|stream| stream.note_quiet()),
+                _ => *last = Some(Got { replies, _reserved: reserved }),
             }
             if let Some(refusal) = refused {
                 return Err(refusal.into());

@@ -1,12 +1,12 @@
 //! Which streams there are, and which lane reads each.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use regex::bytes::Regex;
 use streamgauge_component::{ComponentError, Signal};
 use streamgauge_redis::{Monitor, Unreachable, slot};
-use streamgauge_streams::{Link, Request, StreamId};
+use streamgauge_streams::{Link, Request};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep};
@@ -15,7 +15,7 @@ use super::config::{Meant, StreamSettings};
 use super::job::{Job, PATIENCE, Phase};
 use super::lane::{self, Common, Streams};
 use super::line::Backoff;
-use super::stream::Stream;
+use super::stream::{Progress, Stream};
 
 /// Keys that one SCAN looks at.
 const SCAN: &[u8] = b"1000";
@@ -71,7 +71,7 @@ impl Wanted {
             signal: self.signal,
             dead_letter: settings.enabled.then(|| settings.stream.of(name, &star)),
             is_late,
-            last_read: Mutex::<Option<StreamId>>::default(),
+            progress: Progress::default(),
         }))
     }
 }

@@ -1,6 +1,7 @@
 //! One stream, as this receiver reads it.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use streamgauge_component::Signal;
 use streamgauge_redis::slot;
@@ -25,9 +26,20 @@ pub(super) struct Stream {
     pub dead_letter: Option<Vec<u8>>,
     /// It was found when others were read already: all that is in it is new.
     pub is_late: bool,
-    /// The last entry that was read by `>`.
-    pub last_read: Mutex<Option<StreamId>>,
+    /// How far it was read.
+    pub progress: Progress,
 }
+
+/// How far a stream was read by `>`.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    last: Mutex<Option<StreamId>>,
+    /// When last nothing was on its way: a read brought nothing, and what others had brought was in somebody's hand.
+    quiet: Mutex<Option<Instant>>,
+}
+
+/// What clocks may differ by while they measure the same time.
+const SLACK: Duration = Duration::from_millis(100);
 
 /// What begins every key of a heartbeat, for ACL rules.
 pub(super) const HEARTBEATS: &str = "streamgauge:heartbeat:";
@@ -35,12 +47,25 @@ pub(super) const HEARTBEATS: &str = "streamgauge:heartbeat:";
 impl Stream {
     /// What was read last, by `>`.
     pub fn read(&self) -> Option<StreamId> {
-        *self.last_read.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.progress.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Remembers what was read last.
     pub fn note_read(&self, id: StreamId) {
-        *self.last_read.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
+        *self.progress.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
+    }
+
+    /// Nothing is on its way now.
+    pub fn note_quiet(&self) {
+        *self.progress.quiet.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether an entry that was delivered to this consumer so long ago may still be on its way into a hand. If not, and it is
+    /// in none, then a connection took it that had gone.
+    pub fn may_come(&self, id: StreamId, delivered: Duration) -> bool {
+        let quiet = *self.progress.quiet.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_before = quiet.is_some_and(|quiet| delivered >= quiet.elapsed() + SLACK);
+        !was_before && self.read().is_none_or(|read| id > read)
     }
 
     /// The key of a consumer's heartbeat. It lies in the stream's slot, so that a cluster's node that has the stream has it;
@@ -72,7 +97,7 @@ mod tests {
                 signal: Signal::Logs,
                 dead_letter: None,
                 is_late: false,
-                last_read: Mutex::default(),
+                progress: Progress::default(),
             };
             let Some(key) = stream.heartbeat(b"me") else {
                 assert!(name.contains('}'), "{name}");

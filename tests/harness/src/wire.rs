@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 
@@ -20,6 +21,9 @@ pub enum Fault {
     Garbage,
     /// Passes on what comes, and resets the connection instead of giving the server's first answer.
     LoseAnswer,
+    /// Holds everything both ways and closes nothing: connections that are open stay so, new ones are made and get no answer.
+    /// Afterwards they go on where they were.
+    Stall,
 }
 
 /// A wire to a server, on a free loopback port; cut when dropped.
@@ -66,7 +70,8 @@ impl Wire {
         format!("http://{}", self.address)
     }
 
-    /// From now on every connection has this fault, and none with `None`. When that changes, those that are open are reset.
+    /// From now on every connection has this fault, and none with `None`. When that changes, those that are open are reset,
+    /// but for [`Fault::Stall`], which they outlive.
     pub fn set(&self, fault: Option<Fault>) {
         self.fault.send_if_modified(|present| std::mem::replace(present, fault) != fault);
     }
@@ -97,26 +102,82 @@ async fn serve(
         let (mut faults, hits) = (faults.clone(), hits.clone());
         let fault = *faults.borrow_and_update();
         tokio::spawn(async move {
-            tokio::select! {
-                // Whoever goes away mid-way is no failure of the wire.
-                _ = connection(&mut client, server, fault, &hits) => {}
-                _ = faults.changed() => reset(&client),
+            // Whoever goes away mid-way is no failure of the wire.
+            match fault {
+                None | Some(Fault::Stall) => {
+                    let broken = wait(faults.clone(), |fault| !matches!(fault, None | Some(Fault::Stall)));
+                    tokio::select! {
+                        _ = forward(&mut client, server, &faults, &hits) => {}
+                        () = broken => reset(&client),
+                    }
+                }
+                Some(fault) => tokio::select! {
+                    _ = connection(&mut client, server, fault, &hits) => {}
+                    _ = faults.changed() => reset(&client),
+                },
             }
         });
+    }
+}
+
+async fn wait(mut faults: watch::Receiver<Option<Fault>>, until: impl Fn(Option<Fault>) -> bool) {
+    let _ = faults.wait_for(|fault| until(*fault)).await; // without a sender the wire is cut
+}
+
+/// Passes on both ways, but while there is a stall.
+async fn forward(
+    client: &mut TcpStream,
+    server: SocketAddr,
+    faults: &watch::Receiver<Option<Fault>>,
+    hits: &AtomicUsize,
+) -> std::io::Result<()> {
+    let hit = || {
+        hits.fetch_add(1, Ordering::Relaxed);
+    };
+    if *faults.borrow() == Some(Fault::Stall) {
+        hit();
+        wait(faults.clone(), |fault| fault != Some(Fault::Stall)).await;
+    }
+    let mut server = TcpStream::connect(server).await?;
+    let (from_client, to_client) = client.split();
+    let (from_server, to_server) = server.split();
+    tokio::try_join!(
+        one_way(from_client, to_server, faults, hit),
+        one_way(from_server, to_client, faults, || {})
+    )?;
+    Ok(())
+}
+
+async fn one_way(
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    faults: &watch::Receiver<Option<Fault>>,
+    stalled: impl Fn(),
+) -> std::io::Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let read = tokio::select! {
+            biased;
+            () = wait(faults.clone(), |fault| fault == Some(Fault::Stall)) => {
+                stalled();
+                wait(faults.clone(), |fault| fault != Some(Fault::Stall)).await;
+                continue;
+            }
+            read = from.read(&mut buffer) => read?,
+        };
+        if read == 0 {
+            return to.shutdown().await;
+        }
+        to.write_all(&buffer[..read]).await?;
     }
 }
 
 async fn connection(
     client: &mut TcpStream,
     server: SocketAddr,
-    fault: Option<Fault>,
+    fault: Fault,
     hits: &AtomicUsize,
 ) -> std::io::Result<()> {
-    let Some(fault) = fault else {
-        let mut server = TcpStream::connect(server).await?;
-        copy_bidirectional(client, &mut server).await?;
-        return Ok(());
-    };
     let mut buffer = vec![0; 64 << 10];
     let read = client.read(&mut buffer).await?;
     if read == 0 {
@@ -145,6 +206,7 @@ async fn connection(
             }
             reset(client);
         }
+        Fault::Stall => {} // it has no end of its own: `forward`
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Consumers of a stream that die, servers that fall, keys that go.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use streamgauge_harness::{Cluster, Fault, Publisher, Redis, Reply, SentinelSet, Server, poll_until};
+use streamgauge_harness::{Cluster, Fault, Publisher, Redis, Reply, SentinelSet, Server, Wire, poll_until};
 
 use crate::rig::SOON;
 use crate::row::Row;
@@ -22,6 +22,8 @@ pub const ALL: &[(&str, Run)] = &[
     ("Redis restarts, AOF everysec", || restarted(&["appendonly yes", "appendfsync everysec"])),
     ("Redis restarts without persistence", || restarted(&[])),
     ("Redis hangs for a while", hangs),
+    ("a proxy before Redis stalls both ways and closes nothing", stalls),
+    ("the same before one of two replicas: the other finishes its entries", one_stalls),
     ("Redis is out of memory for a while", out_of_memory),
     ("DEL of the key", || taken_away("DEL s")),
     ("XGROUP DESTROY", || taken_away("XGROUP DESTROY s g")),
@@ -201,10 +203,62 @@ fn hangs() -> Option<Row> {
         redis.freeze();
         std::thread::sleep(Duration::from_secs(7)); // longer than a reader waits
         redis.thaw();
+        rig.moves();
         rig.takes(200);
     });
     let row = rig.ends(&redis, IN_FLIGHT);
     consumer.terminate();
+    Some(row)
+}
+
+/// How long a proxy stalls: longer than a reader waits.
+fn stall() -> Duration {
+    let is_long = ["CHAOS_SECONDS", "UPDATE"].iter().any(|name| std::env::var_os(name).is_some());
+    Duration::from_secs(if is_long { 30 } else { 8 })
+}
+
+fn stalls() -> Option<Row> {
+    let (rig, redis) = (StreamRig::new(), Redis::start());
+    let wire = Wire::to(&redis.addr());
+    let mut consumer = rig.start(&wire.addr(), "one");
+    rig.load(&Publisher::to([&redis]), || {
+        rig.takes(200);
+        rig.delivers();
+        let until = Instant::now() + stall();
+        wire.set(Some(Fault::Stall));
+        consumer.collector.wait_for_log("has not answered in time", SOON);
+        std::thread::sleep(until.saturating_duration_since(Instant::now()));
+        wire.set(None);
+        rig.moves();
+        rig.takes(200);
+    });
+    assert!(wire.hits() > 2, "each of the receiver's connections, and those that it made meanwhile");
+    let row = rig.ends(&redis, IN_FLIGHT);
+    consumer.terminate();
+    Some(row)
+}
+
+fn one_stalls() -> Option<Row> {
+    let (rig, redis) = (StreamRig::new(), Redis::start());
+    let wire = Wire::to(&redis.addr());
+    let behind = rig.start(&wire.addr(), "behind");
+    let beside = rig.start(&redis.addr(), "beside");
+    rig.load(&Publisher::to([&redis]), || {
+        rig.takes(200);
+        rig.delivers();
+        let until = Instant::now() + stall();
+        wire.set(Some(Fault::Stall));
+        rig.takes(200);
+        poll_until("the other has taken over", SOON, || {
+            redis.cli(&["xpending", STREAM, "g", "-", "+", "1", "behind"]).is_empty().then_some(())
+        });
+        std::thread::sleep(until.saturating_duration_since(Instant::now()));
+        wire.set(None);
+        rig.takes(200);
+    });
+    let row = rig.ends(&redis, IN_FLIGHT);
+    behind.terminate();
+    beside.terminate();
     Some(row)
 }
 

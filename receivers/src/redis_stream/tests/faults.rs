@@ -90,6 +90,23 @@ async fn killed_connections_and_a_restarted_server_cost_nothing_that_redis_kept(
 }
 
 #[tokio::test]
+async fn what_a_lost_connection_takes_late_arrives_although_nothing_newer_comes() {
+    let redis = Redis::start();
+    redis.fill("s", 5);
+    let rig = Rig::start(&redis, "").await;
+    rig.arrived(5).await;
+    settled(&redis, "s").await;
+    // A request that was held on its way is carried out for a connection that has gone.
+    let _: redis::Value = redis.run(
+        "EVAL redis.call('xadd','s','*','a',1);redis.call('xreadgroup','group','g','me','streams','s','>') 0",
+    );
+    rig.arrived(6).await;
+    settled(&redis, "s").await;
+    assert_eq!((rig.ids().len(), rig.count("claimed")), (6, 1), "none twice");
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn a_server_that_comes_later_is_waited_for_and_one_that_hangs_is_let_go() {
     let port = free_port();
     let settle = Behaviour::Settle(Outcome::Delivered);
