@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    bench, components, demo, dlq, doctor, explain, health, import, print_config, queue, run, streams,
+    bench, components, demo, dlq, doctor, explain, export, health, import, print_config, queue, run, streams,
     validate,
 };
 
@@ -46,6 +46,8 @@ enum Command {
     PrintConfig(print_config::PrintConfigArgs),
     /// Print other programs' settings as a configuration.
     Import(import::ImportArgs),
+    /// Print what other programs need to know of a configuration.
+    Export(export::ExportArgs),
     /// Ask a running collector's health check.
     Health(health::HealthArgs),
     /// Look at the queues on the disk, send them again, empty them.
@@ -87,6 +89,7 @@ pub fn main() -> ExitCode {
         Some(Command::Components(args)) => components::components(&args),
         Some(Command::PrintConfig(args)) => print_config::print_config(&args),
         Some(Command::Import(args)) => import::import(&args),
+        Some(Command::Export(args)) => export::export(&args),
         Some(Command::Health(args)) => health::health(&args),
         Some(Command::Queue(args)) => queue::queue(&args),
         Some(Command::Streams(args)) => streams::streams(&args),

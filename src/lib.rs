@@ -14,6 +14,7 @@ mod dlq;
 mod doctor;
 mod durability;
 mod explain;
+mod export;
 mod first_screen;
 mod health;
 mod human;

@@ -34,3 +34,4 @@ mod remote_write_restart;
 mod routing;
 mod stream_transport;
 mod support;
+mod writers_rules;

@@ -12,7 +12,7 @@ fn watched(redis: &Redis, presets: &str) -> (Running, Prometheus) {
     let running = Running::start(&format!(
         "receivers:
   redis: {{endpoint: '{url}', collection_interval: 200ms, metrics: {{redis.maxmemory: {{enabled: true}}, redis.cmd.calls: {{enabled: true}}}}}}
-  redis_stream_metrics: {{endpoint: '{url}', collection_interval: 200ms}}
+  redis_stream_metrics: {{endpoint: '{url}', collection_interval: 200ms, metrics: {{redis.stream.group.claimed: {{enabled: true}}, redis.stream.group.batch: {{enabled: true}}}}}}
 processors:
   project: {{rules: [{{value: shop}}]}}
 exporters:
@@ -82,6 +82,28 @@ fn the_postgres_writers_series_are_those_of_its_group() {
     let waiting: redis::streams::StreamRangeReply = redis.run("XREVRANGE orders + - COUNT 4");
     redis.run::<i64>(&format!("XDEL orders {}", waiting.ids[3].id));
     becomes(&prometheus, &format!("postgres_writer_stream_lag{WRITER}"), 9.0);
+}
+
+#[test]
+fn the_postgres_writers_batch_in_work_and_its_claims_are_told() {
+    let redis = Redis::start();
+    redis.fill("orders", 50);
+    groups(&redis, &[("postgres-sync", 20), ("surreal-sync", 7)]);
+    let (_running, prometheus) = watched(&redis, "[postgres_writer]");
+    let (batch, claimed) = (
+        format!("postgres_writer_stream_batch_size{WRITER}"),
+        format!("postgres_writer_stream_messages_claimed_total{WRITER}"),
+    );
+    becomes(&prometheus, &batch, 20.0);
+    becomes(&prometheus, &claimed, 0.0);
+    let entries: redis::streams::StreamRangeReply = redis.run("XRANGE orders - + COUNT 3");
+    let ids: Vec<&str> = entries.ids.iter().map(|entry| entry.id.as_str()).collect();
+    redis.run::<redis::Value>(&format!("XCLAIM orders postgres-sync other 0 {}", ids.join(" ")));
+    becomes(&prometheus, &claimed, 3.0);
+    becomes(&prometheus, &batch, 3.0);
+    let types = prometheus.api("/api/v1/metadata");
+    assert_eq!(types["postgres_writer_stream_messages_claimed_total"][0]["type"], "counter");
+    assert_eq!(types["postgres_writer_stream_batch_size"][0]["type"], "gauge");
 }
 
 #[test]

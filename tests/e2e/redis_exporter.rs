@@ -1,5 +1,8 @@
 //! In the place of redis_exporter: its variables in, its metrics out, read by a real Prometheus.
 
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
 use streamgauge_harness::{Cluster, Collector, Prometheus, Redis, Server, free_port, http, poll_until};
 
 use crate::support::{SOON, binary};
@@ -143,6 +146,46 @@ fn the_variables_alone_serve_the_streams_and_groups_that_they_name() {
     }
     let answer = http::get(&format!("http://{}/metrics", exporter.target)).unwrap();
     assert!(answer.text().contains("# TYPE redis_commands_processed_total counter\n"));
+}
+
+#[test]
+fn the_scrape_file_of_the_variables_alone_passes_promtool_and_is_scraped_again_and_again() {
+    let redis = Redis::start();
+    let exporter = Exporter::start(&redis, &[]);
+    let export = |interval: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_streamgauge"))
+            .args(["export", "scrape-config", "--interval", interval])
+            .env("REDIS_ADDR", redis.addr())
+            .env("REDIS_EXPORTER_WEB_LISTEN_ADDRESS", &exporter.target)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let file = redis.dir().join("prometheus.yml");
+    std::fs::write(&file, export("15s")).unwrap();
+    let told = Command::new("promtool").arg("check").arg("config").arg(&file).output().unwrap();
+    assert!(told.status.success(), "{told:?}");
+
+    let page = || http::get(&format!("http://{}/metrics", exporter.target)).unwrap();
+    let mut check = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    check.stdin.take().unwrap().write_all(page().text().as_bytes()).unwrap();
+    let told = check.wait_with_output().unwrap();
+    // 3 is for names that promtool would choose otherwise: they are redis_exporter's.
+    assert!(matches!(told.status.code(), Some(0 | 3)), "{told:?}");
+
+    let prometheus = Prometheus::builder().config(&export("1s")).start();
+    poll_until("scraped twice and more", SOON, || {
+        (prometheus.value(r#"count_over_time(up{job="redis"}[1m])"#)? >= 3.0).then_some(())
+    });
+    assert_eq!(prometheus.value(r#"min_over_time(up{job="redis"}[1m])"#), Some(1.0));
+    assert_eq!(prometheus.value("redis_up"), Some(1.0));
 }
 
 #[test]

@@ -19,6 +19,10 @@ impl<T> ByName<T> {
         self.search(name).ok().map(|at| &self.0[at].1)
     }
 
+    pub(super) fn get_mut(&mut self, name: &[u8]) -> Option<&mut T> {
+        self.search(name).ok().map(|at| &mut self.0[at].1)
+    }
+
     /// What has this name, taken out.
     pub(super) fn remove(&mut self, name: &[u8]) -> Option<T> {
         self.search(name).ok().map(|at| self.0.remove(at).1)

@@ -18,6 +18,8 @@ pub(crate) struct Consumers {
     pub(crate) active: Option<u64>,
     /// How long ago the last of all has asked for something.
     pub(crate) least_idle_ms: Option<u64>,
+    /// What the one holds that got something last.
+    pub(crate) batch: Option<u64>,
 }
 
 /// Consumers without series of their own.
@@ -33,7 +35,17 @@ impl Consumers {
         let is_active =
             |consumer: &&ConsumerInfo| consumer.idle_ms.is_some_and(|ms| u128::from(ms) < active.as_millis());
         let active = Some(all.iter().filter(is_active).count() as u64);
+        let tells_inactive = all.iter().any(|consumer| consumer.inactive_ms.is_some());
         let least_idle_ms = all.iter().filter_map(|consumer| consumer.idle_ms).min();
+        // Who only asks in vain has got nothing; servers before 7.2 do not tell the two apart.
+        let got = |consumer: &ConsumerInfo| {
+            if tells_inactive { consumer.inactive_ms } else { consumer.idle_ms }
+        };
+        let last = all
+            .iter()
+            .filter_map(|consumer| Some((got(consumer)?, consumer.pending)))
+            .min_by_key(|(ms, _)| *ms);
+        let batch = last.map(|(_, pending)| pending);
         let max = max.unwrap_or(0);
         let mut rest = Rest::default();
         if all.len() > max {
@@ -50,7 +62,7 @@ impl Consumers {
                 keeps
             });
         }
-        Consumers { top: all, rest, active, least_idle_ms }
+        Consumers { top: all, rest, active, least_idle_ms, batch }
     }
 }
 

@@ -8,11 +8,13 @@ use streamgauge_redis::{
 };
 use tokio::time::Instant;
 
+use super::claims::Claims;
 use super::config::StreamConfig;
 use super::known::{Known, oldest_left, parsed};
 use super::lag::Counted;
-use super::observe::{Asked, FEW, Group, Stream, Wants};
+use super::observe::FEW;
 use super::pending::Walk;
+use super::seen::{Asked, Group, Stream, Wants};
 use crate::scrape::redis::Server;
 
 /// Groups whose oldest undelivered entry is asked for in a round.
@@ -29,6 +31,7 @@ const PAGE_BYTES: usize = 256 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct Follow {
     pub(super) walk: Walk,
+    pub(super) claims: Claims,
     /// The oldest entry that was not delivered when the group stood at the first id.
     next: Option<(StreamId, StreamId)>,
     counted: Option<Box<Count>>,

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::by_name::ByName;
 use super::consumers::Consumers;
 use super::follow::Follow;
-use super::observe::Stream;
+use super::seen::Stream;
 
 /// What was seen of a stream before.
 #[derive(Default)]
@@ -27,6 +27,8 @@ pub(super) struct Detail {
     pub(super) oldest: Option<PendingEntry>,
     pub(super) consumers: Consumers,
     pub(super) at: Instant,
+    /// Whether the consumers are of the same round as the numbers.
+    pub(super) is_whole: bool,
 }
 
 impl Known {

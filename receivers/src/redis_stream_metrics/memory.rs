@@ -11,8 +11,8 @@ use super::config::StreamConfig;
 use super::history::{History, Sample};
 use super::lag::{Lag, Quality, lag};
 use super::loss::Loss;
-use super::observe::{Group, Stream};
 use super::offsets::Offsets;
+use super::seen::{Group, Stream};
 use super::state::{Facts, States, judge};
 
 /// The share of its time that a consumer should be busy, so that peaks find it free.

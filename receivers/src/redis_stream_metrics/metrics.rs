@@ -93,6 +93,8 @@ pub(crate) const CONSUMER_IDLE: usize = 37;
 pub(crate) const CONSUMER_INACTIVE: usize = 38;
 pub(crate) const CONSUMER_SHARE: usize = 39;
 pub(crate) const CONSUMER_SCORE: usize = 40;
+pub(crate) const CLAIMED: usize = 41;
+pub(crate) const BATCH: usize = 42;
 
 /// All metrics.
 #[rustfmt::skip]
@@ -138,4 +140,6 @@ pub(crate) static METRICS: &[Metric] = &[
     metric("redis.stream.consumer.inactive", Kind::Gauge, "s", CONSUMER, "Time since the consumer last got something, in rounds that ask for it; since Redis 7.2"),
     off("redis.stream.consumer.share", Kind::Gauge, "1", CONSUMER, "The consumer's part of the group's pending entries, from 0 to 1"),
     off("redis.stream.consumer.score", Kind::Gauge, "", CONSUMER, "How well the consumer does its part, from 0 to 100, in rounds that ask for it; 100 while there is nothing to do"),
+    off("redis.stream.group.claimed", COUNTER, "{entry}", GROUP, "Entries that went from one consumer of the group to another (XCLAIM, XAUTOCLAIM) while it is watched: no less than this"),
+    off("redis.stream.group.batch", Kind::Gauge, "{entry}", GROUP, "Entries that the consumer who got some last holds unacknowledged: the batch in work"),
 ];

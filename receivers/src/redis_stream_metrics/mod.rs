@@ -7,6 +7,7 @@
 //! - `scrape`: one round over the nodes that serve keys, and the streams that move between them.
 //! - `node`: one node's part of it.
 //! - `observe`: its questions: the basic numbers of all streams, and details where a number moved, in rotation besides.
+//!   `seen`: what it has seen. `claims`: who has taken entries over from whom.
 //! - `follow`: questions that need more than one answer: counting entries, walking through pending ones (`pending`).
 //! - `memory`: what is remembered of streams and groups, and what follows from it: the lag and how well it is known
 //!   (`lag`, `offsets`), rates (`history`), entries lost unread (`loss`), states (`state`).
@@ -16,6 +17,7 @@
 mod absent;
 mod by_name;
 mod catalog;
+mod claims;
 mod clock;
 pub mod config;
 mod consumers;
@@ -33,6 +35,7 @@ mod offsets;
 mod pending;
 mod record;
 mod scrape;
+mod seen;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -12,8 +12,9 @@ use super::config::StreamConfig;
 use super::failures::{Failures, LeftOut};
 use super::memory::{Memory, Moment};
 use super::metrics::*;
-use super::observe::{Asked, Observation, Observer, Wants};
+use super::observe::Observer;
 use super::record::{record_rest, record_stream};
+use super::seen::{Asked, Observation, Wants};
 use crate::scrape::poll::Found;
 use crate::scrape::recorder::Recorder;
 use crate::scrape::redis::{Patience, ResourceAttributes, Server};
@@ -71,6 +72,8 @@ impl StreamNode {
                 CONSUMER_INACTIVE,
                 CONSUMER_SHARE,
                 CONSUMERS_ACTIVE,
+                CLAIMED,
+                BATCH,
                 CONSUMERS_NEEDED,
                 STATE,
             ]),

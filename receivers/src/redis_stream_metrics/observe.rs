@@ -1,13 +1,13 @@
 //! What a server says about its streams in one round: the basic numbers of all, and details of those that have moved, in
 //! rotation of the others.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use streamgauge_redis::{
     CallResult, CommandError, ConsumerInfo, Fault, GroupInfo, Identity, Info, PendingEntry, Priority,
-    ReadCommand, StreamId, StreamInfo, Unreachable, Value, text,
+    ReadCommand, StreamInfo, Unreachable, Value, text,
 };
 use streamgauge_series::Pattern;
 use tokio::time::Instant;
@@ -19,9 +19,8 @@ use super::consumers::Consumers;
 use super::failures::LeftOut;
 use super::follow::FollowUp;
 use super::known::{Detail, Known, numbers, oldest_left, parsed};
-use super::lag::Counted;
 use super::node::Moved;
-use super::pending::Tally;
+use super::seen::{Asked, Group, Kept, Observation, Stream, Wants};
 use crate::scrape::redis::Server;
 
 /// A reply of XINFO STREAM above this is nearly all payload that nobody wants: the stream is asked for its length alone.
@@ -32,93 +31,6 @@ const TRY_AGAIN: Duration = Duration::from_secs(600);
 pub(super) const FEW: u32 = 20;
 /// Rounds in which every stream is asked for its details once, whether a number moved or not.
 const ROTATION: u64 = 6;
-
-/// What the metrics that are on are made of.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wants {
-    pub(crate) consumers: bool,
-    pub(crate) pending: bool,
-    pub(crate) lag_time: bool,
-}
-
-/// A stream to ask for.
-#[derive(Clone, Debug)]
-pub(crate) struct Asked {
-    pub(crate) name: Vec<u8>,
-    /// Whether the settings name it.
-    pub(crate) named: bool,
-    /// Whether its slot is on its way to the node.
-    pub(crate) asking: bool,
-}
-
-/// One stream.
-pub(crate) struct Stream {
-    pub(crate) name: Vec<u8>,
-    pub(crate) length: u64,
-    /// What XINFO STREAM said, in this round or since when no number moved; missing where it was not asked.
-    pub(crate) info: Option<StreamInfo>,
-    /// Whether that is of this round.
-    pub(crate) is_fresh: bool,
-    pub(crate) group_count: Option<u64>,
-    pub(crate) groups: Vec<Group>,
-    /// Groups that would be too many.
-    pub(crate) rest: Vec<GroupInfo>,
-    /// How old the oldest detail is.
-    pub(crate) age: Option<Duration>,
-    /// Whether a number moved and the details could not be asked for: the last ones are not right any more.
-    pub(crate) is_outdated: bool,
-}
-
-/// One watched group.
-pub(crate) struct Group {
-    pub(crate) info: GroupInfo,
-    pub(crate) oldest: Option<PendingEntry>,
-    /// What its pending entries are like.
-    pub(crate) tally: Option<Tally>,
-    pub(crate) consumers: Consumers,
-    /// The oldest entry that was not delivered.
-    pub(crate) next: Option<StreamId>,
-    /// Entries that were not delivered, where the server does not know.
-    pub(crate) counted: Option<Counted>,
-    /// Whether the consumers are of this round: how long they idle is known then only.
-    pub(crate) is_fresh: bool,
-}
-
-/// What could not be asked: the stream, the group, and why.
-type Failed = (Vec<u8>, Option<Vec<u8>>, CommandError);
-
-/// What one round has seen so far.
-#[derive(Default)]
-pub(crate) struct Observation {
-    pub(crate) identity: Option<Identity>,
-    /// The server's clock, milliseconds since 1970, and when it showed that.
-    pub(crate) clock: Option<(u64, Instant)>,
-    /// The streams that were asked for last.
-    pub(crate) streams: Vec<Stream>,
-    /// Streams whose series go on without points: all of them, or all but the basic ones.
-    pub(crate) kept: HashMap<Vec<u8>, Kept>,
-    /// Streams that are no more.
-    pub(crate) gone: Vec<Vec<u8>>,
-    /// Streams that another node has.
-    pub(crate) moved: Vec<Moved>,
-    pub(crate) failed: Vec<Failed>,
-    /// Streams and groups that the settings name, and whether they are there.
-    pub(crate) named: Vec<(Vec<u8>, Vec<u8>, bool)>,
-    pub(crate) left_out: LeftOut,
-    /// Groups of any stream, where the settings name some, and whether there was a stream, one that is named.
-    groups: HashSet<Vec<u8>>,
-    has_streams: bool,
-    has_named: bool,
-}
-
-/// Which series of a stream go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kept {
-    /// It is there as far as anybody knows, but did not answer.
-    All,
-    /// Its numbers moved, and there was no time for more.
-    Details,
-}
 
 /// Asks, within the limits of the section.
 pub(crate) struct Observer {
@@ -254,6 +166,7 @@ impl Observer {
             oldest: None,
             tally: None,
             consumers: Consumers::default(),
+            claimed: None,
             next: None,
             counted: None,
             is_fresh: false,
@@ -446,6 +359,9 @@ impl Observer {
         let mut details = ByName::default();
         for (g, group) in stream.groups.iter_mut().enumerate() {
             let before = known.details.remove(&group.info.name);
+            if let Some(follow) = known.follows.get_mut(&group.info.name) {
+                follow.claims.settle(&numbers(&group.info));
+            }
             let missing = fresh.missing.contains(&(s, Some(g)));
             let asked = fresh.oldest.contains_key(&(s, g)) || fresh.consumers.contains_key(&(s, g));
             let moved = before.as_ref().is_none_or(|detail| detail.has_moved(&group.info));
@@ -466,21 +382,29 @@ impl Observer {
                         let oldest = oldest_left(stream.length, stream.info.as_ref());
                         follow.walk.take_all(&page, oldest, self.follow_up.poison());
                     }
+                    if let (Some(after), Some(Detail { numbers, consumers, is_whole: true, .. })) =
+                        (&consumers, &before)
+                    {
+                        known.follows.of(&group.info.name).claims.look(consumers, numbers, after);
+                    }
                     // What there was no time for stays as it was, and as old.
-                    let (at, consumers) = match (consumers, before) {
-                        (Some(consumers), _) => (now, consumers),
-                        (None, Some(before)) if missing => (before.at, before.consumers),
-                        (None, _) => (now, Consumers::default()),
+                    let (at, consumers, is_whole) = match (consumers, before) {
+                        (Some(consumers), _) => (now, consumers, true),
+                        (None, Some(before)) if missing => (before.at, before.consumers, false),
+                        (None, _) => (now, Consumers::default(), true),
                     };
                     let oldest = page.into_iter().next();
                     let oldest = oldest.map(|entry| PendingEntry { consumer: Vec::new(), ..entry });
-                    Detail { numbers: numbers(&group.info), oldest, consumers, at }
+                    Detail { numbers: numbers(&group.info), oldest, consumers, at, is_whole }
                 }
             };
             left_out.consumers += detail.consumers.rest.count;
             group.is_fresh = detail.at == now;
             group.oldest.clone_from(&detail.oldest);
             group.consumers.clone_from(&detail.consumers);
+            let is_known = group.consumers.active.is_some() && group.consumers.rest.count == 0;
+            let claimed = known.follows.get(&group.info.name).map_or(0, |f| f.claims.total());
+            group.claimed = is_known.then_some(claimed);
             oldest_at = oldest_at.map(|at| at.min(detail.at));
             details.insert(&group.info.name, detail);
         }

@@ -10,8 +10,8 @@ use super::consumers::{OTHER, score};
 use super::lag::Quality;
 use super::memory::{GroupInsight, Memory, Moment};
 use super::metrics::*;
-use super::observe::{Group, Kept, Observation, Stream};
 use super::pending::{DELIVERIES, IDLE, Tally};
+use super::seen::{Group, Kept, Observation, Stream};
 use crate::scrape::recorder::{Number, Place, Recorder};
 
 /// Records a stream, and what follows from it and the rounds before.
@@ -104,6 +104,8 @@ fn record_group(group: &Group, at: Place, now: Moment, recorder: &mut Recorder) 
         }
     }
     recorder.put(CONSUMERS, at, info.consumers);
+    put(recorder, CLAIMED, at, group.claimed);
+    put(recorder, BATCH, at, group.consumers.batch);
     put(recorder, CONSUMERS_ACTIVE, at, group.consumers.active);
     put(recorder, ENTRIES_READ, at, info.entries_read);
     put(recorder, LAST_DELIVERED_TIME, at, time(info.last_delivered_id, now));

@@ -108,10 +108,12 @@ fn rows_have_the_numbers_that_the_code_calls_them_by() {
         (CONSUMER_INACTIVE, "consumer.inactive"),
         (CONSUMER_SHARE, "consumer.share"),
         (CONSUMER_SCORE, "consumer.score"),
+        (CLAIMED, "group.claimed"),
+        (BATCH, "group.batch"),
     ] {
         assert_eq!(METRICS[row].name, format!("redis.stream.{name}"));
     }
-    assert_eq!(METRICS.len(), 41);
+    assert_eq!(METRICS.len(), 43);
 }
 
 #[test]
@@ -131,7 +133,9 @@ fn what_is_wrong_in_a_section_is_said_at_its_place() {
 }
 
 /// What takes two rounds, trouble, a newer server or a setting to be seen.
-const NOT_AT_ONCE: [&str; 15] = [
+const NOT_AT_ONCE: [&str; 17] = [
+    "group.claimed",
+    "group.batch",
     "rate_in",
     "rate_removed",
     "group.lag_least",

@@ -178,3 +178,42 @@ pub(crate) fn rhythm_problems(interval: Duration) -> Option<(String, String)> {
     let message = "requires positive value: the time from one round to the next, such as 10s";
     interval.is_zero().then(|| ("collection_interval".to_owned(), message.to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use streamgauge_component::Kind;
+    use streamgauge_component::testkit::Sink;
+
+    use super::*;
+
+    /// A round that finds nothing.
+    struct Nothing;
+
+    impl Scrape for Nothing {
+        fn round<'a>(&'a mut self, _: &'a Found) -> BoxFuture<'a, ()> {
+            Box::pin(std::future::ready(()))
+        }
+
+        fn end(&mut self) -> BoxFuture<'_, ()> {
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_interval_of_60_seconds_is_one_round_in_60_seconds() {
+        let host = Host::for_test(Kind::Receiver, "redis_stream_metrics");
+        let minute = Duration::from_secs(60);
+        let rhythm =
+            Rhythm { initial_delay: Duration::from_secs(1), interval: minute, timeout: Duration::ZERO };
+        let receiver = Polled::new(rhythm, |_| Ok(Box::new(Nothing)));
+        let sink = Sink::delivering();
+        let outlets = Outlets::new(vec![(Signal::Metrics, sink.outlet(Signal::Metrics))]);
+        receiver.start(host.clone(), outlets).await.unwrap();
+        let rounds = Rounds::of(&host).ended;
+        for ended in 0..5 {
+            assert_eq!(rounds.value.get(), ended);
+            tokio::time::sleep(if ended == 0 { Duration::from_secs(2) } else { minute }).await;
+        }
+        receiver.shutdown().await;
+    }
+}

@@ -12,4 +12,6 @@ static ROWS: &[Row] = &[
     row("redis.stream.group.pending", "stream_pending_messages", GAUGE, STREAM),
     row("redis.stream.group.last_delivered_time", "stream_last_message_timestamp", GAUGE, STREAM),
     row("redis.stream.group.entries_read", "stream_messages_consumed_total", COUNTER, STREAM),
+    row("redis.stream.group.claimed", "stream_messages_claimed_total", COUNTER, STREAM),
+    row("redis.stream.group.batch", "stream_batch_size", GAUGE, STREAM),
 ];

@@ -53,6 +53,7 @@ impl Scene {
             oldest: None,
             tally: None,
             consumers,
+            claimed: None,
             next: None,
             counted: None,
             is_fresh: true,

@@ -194,3 +194,37 @@ async fn how_long_a_consumer_idles_goes_on_though_nothing_moves_and_no_old_value
     assert_eq!(score, 0.0, "it holds everything, asks for nothing, and an entry waits");
     receiver.stop().await;
 }
+
+#[tokio::test]
+async fn entries_that_change_hands_are_counted_and_the_batch_in_work_is_told_on_every_server() {
+    for kind in Server::matrix() {
+        let server = kind.start();
+        (1..=40).for_each(|n| run(&server, &format!("XADD s 0-{n} f v")));
+        run(&server, "XGROUP CREATE s g 0");
+        run(&server, "XREADGROUP GROUP g a COUNT 20 STREAMS s >");
+        let on = "metrics: {redis.stream.group.claimed: {enabled: true}, redis.stream.group.batch: {enabled: true}}";
+        let receiver = running(&server, on).await;
+        let is = |claimed: f64, batch: f64| {
+            move |points: &[Point]| {
+                value_of(points, "redis.stream.group.claimed") == Some(claimed)
+                    && value_of(points, "redis.stream.group.batch") == Some(batch)
+            }
+        };
+        receiver.until(is(0.0, 20.0)).await;
+        // Nothing of the group's own numbers moves but that there is one consumer more.
+        run(&server, "XCLAIM s g b 0 0-1 0-2 0-3");
+        receiver.until(is(3.0, 3.0)).await;
+        run(&server, "XREADGROUP GROUP g c COUNT 5 STREAMS s >");
+        receiver.until(is(3.0, 5.0)).await;
+        run(&server, "XREADGROUP GROUP g c COUNT 10 STREAMS s >");
+        receiver.until(is(3.0, 15.0)).await;
+        run(&server, "XACK s g 0-1 0-2 0-3");
+        receiver
+            .until(|points| number(points, "redis.stream.consumer.pending", "consumer", "b") == Some(0.0))
+            .await;
+        // Between consumers that are known no number of the group moves: the look in rotation finds it.
+        run(&server, "XCLAIM s g b 0 0-4 0-5");
+        receiver.until(is(5.0, 2.0)).await;
+        receiver.stop().await;
+    }
+}
