@@ -21,6 +21,7 @@ mod human;
 mod import;
 mod print_config;
 mod queue;
+mod redis_section;
 pub mod reference;
 mod run;
 mod streams;

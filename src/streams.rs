@@ -4,7 +4,7 @@
 //! - [`publish`], [`claim`]: add an entry; take over entries that somebody left.
 //! - [`trim`], [`reset`]: with a preview of what is lost, replayed or skipped, and only once the name was said again.
 //!
-//! [`server`] is the way to the nodes, [`entry`] how an entry is shown; `streamgauge dlq` uses both.
+//! [`place`] says which Redis is meant, [`server`] is the way to its nodes, [`entry`] how an entry is shown; `streamgauge dlq` uses both.
 
 mod audit;
 mod claim;
@@ -13,6 +13,7 @@ mod find;
 mod inspect;
 mod ls;
 mod pending;
+mod place;
 mod publish;
 mod reset;
 pub(crate) mod server;

@@ -44,6 +44,9 @@ pub(super) async fn requeue(server: &mut Server, args: &RequeueArgs, json: bool)
     }
     confirm(&args.stream, args.yes.as_deref(), &preview.text(args))?;
     let to: Vec<&str> = preview.targets.iter().map(|(to, _)| &**to).collect();
+    for (to, _) in &preview.targets {
+        check(server, key, to.as_bytes()).await?;
+    }
     let about = json!({"stream": args.stream, "letters": preview.matching - preview.stay, "to": to});
     server.audit.write("dlq requeue", &about)?;
     let mut pace = args.rate.map(|rate| {
@@ -112,6 +115,22 @@ impl Preview {
     }
 }
 
+/// Sees to it that letters go into a stream: in MULTI the XDEL would go through although the XADD fails.
+async fn check(server: &mut Server, from: &[u8], to: &[u8]) -> Result<(), Failure> {
+    if !server.same_place(from, to).await {
+        return Ok(());
+    }
+    // Whoever may not ask for the type can still write.
+    let kind = server.one(to, &[b"TYPE", to]).await.ok();
+    match kind.as_ref().and_then(|kind| kind.as_str()) {
+        None | Some("none" | "stream") => Ok(()),
+        Some(kind) => Err(Failure::runtime(format!(
+            "nothing was done: {} is a {kind} and no stream; name another with --to",
+            String::from_utf8_lossy(to)
+        ))),
+    }
+}
+
 async fn send(server: &mut Server, from: &[u8], to: &[u8], letter: &Shown) -> Result<(), Failure> {
     let fields = letter::original(letter);
     let add = |request: &mut Request| {
@@ -129,7 +148,9 @@ async fn send(server: &mut Server, from: &[u8], to: &[u8], letter: &Shown) -> Re
         add(&mut request);
         request.command(&delete).command(&[b"EXEC"]);
         let replies = server.ask(to, &request).await?;
-        let refused = replies.iter().find_map(|reply| reply.ok().err());
+        // Also what EXEC says of each command.
+        let told = replies.iter().chain(replies.last().list());
+        let refused = told.into_iter().find_map(|reply| reply.ok().err());
         return refused.map_or(Ok(()), |refusal| Err(explained(&refusal, &[b"XADD", to])));
     }
     let mut request = Request::new();

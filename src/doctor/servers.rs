@@ -1,8 +1,8 @@
 //! Which Redis servers a configuration names, and what is wanted of them.
 
 use streamgauge_config::{Component, Config, Diagnostics, Signal};
+use streamgauge_receivers::redis::LogsConfig;
 use streamgauge_receivers::redis::custom::{Check, CustomMetric};
-use streamgauge_receivers::redis::{LogsConfig, RedisConfig};
 use streamgauge_receivers::redis_stream_metrics::StreamConfig;
 use streamgauge_redis::{Monitor, ReadCommand, SentinelOptions, Target};
 use streamgauge_streams::Keys;
@@ -10,6 +10,7 @@ use streamgauge_transport::TlsClient;
 
 use super::progress::Examination;
 use super::{Limits, redis};
+use crate::redis_section::RedisSection;
 
 /// A server as one user sees it, whichever receivers ask it.
 pub(super) struct Server {
@@ -73,25 +74,22 @@ pub(super) fn examinations(config: &Config, limits: Limits) -> Result<Vec<Examin
 }
 
 fn server(receiver: &Component, has_logs: bool) -> Result<Option<Server>, Diagnostics> {
-    let section = &receiver.section;
-    match receiver.type_name.as_str() {
-        "redis" => {
-            let config: RedisConfig = section.read()?;
-            let server = seen(receiver, &config.keys());
+    let Some(section) = RedisSection::of_receiver(receiver)? else { return Ok(None) };
+    let Some(server) = seen(receiver, &section.keys()) else { return Ok(None) };
+    Ok(match section {
+        RedisSection::Watches(config) => {
             let optional = config.optional_commands();
             let leases = config.lease.into_iter().map(|lease| lease.key).collect();
             let (metrics, checks) = (config.custom_metrics, config.checks);
             let logs = has_logs.then_some(config.logs).into_iter().collect();
-            Ok(server.map(|server| Server { metrics, checks, logs, leases, optional, ..server }))
+            Some(Server { metrics, checks, logs, leases, optional, ..server })
         }
-        "redis_stream_metrics" => {
-            let config: StreamConfig = section.read()?;
-            let server = seen(receiver, &config.keys());
+        RedisSection::Measures(config) => {
             let leases = config.lease.iter().map(|lease| lease.key.clone()).collect();
-            Ok(server.map(|server| Server { streams: vec![(server.target.db, config)], leases, ..server }))
+            Some(Server { streams: vec![(server.target.db, *config)], leases, ..server })
         }
-        _ => Ok(None),
-    }
+        RedisSection::Consumes(_) | RedisSection::Produces(_) => None,
+    })
 }
 
 /// `None` where the keys name no server: loading has checked them already.

@@ -13,17 +13,18 @@ use super::Limits;
 use super::finding::{Chart, Finding};
 use super::peers::in_use;
 use super::progress::Examination;
+use crate::redis_section::RedisSection;
 
 /// One examination for each exporter that a pipeline uses.
 pub(super) fn examinations(config: &Config, limits: Limits) -> Result<Vec<Examination>, Diagnostics> {
     let mut all = Vec::new();
-    for exporter in in_use(config).filter(|exporter| exporter.type_name == "redis_stream") {
-        let config: RedisStreamConfig = exporter.section.read()?;
+    for exporter in in_use(config) {
+        let Some(RedisSection::Produces(config)) = RedisSection::of_exporter(exporter)? else { continue };
         let Ok(target) = config.keys().target() else { continue };
         let id = exporter.id.to_string();
         all.push(Examination {
             name: target.address.to_string(),
-            run: Box::pin(examine(id, config, limits)),
+            run: Box::pin(examine(id, *config, limits)),
         });
     }
     Ok(all)

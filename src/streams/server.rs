@@ -10,10 +10,11 @@ use clap::Args;
 use serde_json::Value;
 use streamgauge_component::{Clock, Host, Kind};
 use streamgauge_redis::{Monitor, Unreachable};
-use streamgauge_streams::{Keys, Link, Owners, Refusal, Replies, Reply, Request, Topology};
+use streamgauge_streams::{Link, Owners, Refusal, Replies, Reply, Request};
 use tokio::time::Instant;
 
 use super::audit::Audit;
+use super::place::PlaceArgs;
 use crate::cli::{Failure, print};
 use crate::run;
 
@@ -22,25 +23,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often MOVED and ASK are followed.
 const HOPS: usize = 5;
 
-/// Which server is meant.
+/// Which server is meant, and how it is told.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServerArgs {
-    /// The server, a sentinel, or a node of a cluster: `host:port`, or a URL `redis://`, `rediss://`, `unix://`.
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "REDIS_URL",
-        hide_env_values = true,
-        default_value = "127.0.0.1:6379",
-        global = true
-    )]
-    redis: String,
-    /// ACL user; without it the one of the URL, else the default user.
-    #[arg(long, value_name = "NAME", global = true)]
-    user: Option<String>,
-    /// File with the user's password. The variable REDIS_PASSWORD is as good.
-    #[arg(long, value_name = "FILE", global = true)]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// A file that gets a line of JSON for each change, before it is made.
     #[arg(long, value_name = "FILE", env = "STREAMGAUGE_AUDIT", global = true)]
     audit: Option<PathBuf>,
@@ -71,22 +58,12 @@ pub(crate) fn run(
 
 impl Server {
     fn of(args: &ServerArgs) -> Result<Server, Failure> {
-        let password = std::env::var("REDIS_PASSWORD").ok().filter(|text| !text.is_empty());
-        let password = password.filter(|_| args.password_file.is_none()).map(Into::into);
-        let keys = Keys {
-            endpoint: &args.redis,
-            transport: None,
-            username: args.user.as_deref(),
-            password: password.as_ref(),
-            tls: None,
-            db: None,
-            password_file: args.password_file.as_deref(),
-            sentinel: None,
-            topology: Topology::Auto,
-        };
+        let meant = args.place.meant()?;
         let host = Host::new(Clock::system(), Arc::default(), Arc::default());
-        let (deployment, target) =
-            keys.deployment(&host.for_component(Kind::Extension, "redis")).map_err(Failure::runtime)?;
+        let (deployment, target) = meant
+            .keys()
+            .deployment(&host.for_component(Kind::Extension, "redis"))
+            .map_err(Failure::runtime)?;
         let audit = Audit::new(args.audit.as_deref(), target.address.to_string(), target.username.clone());
         Ok(Server { owners: Owners::new(deployment), links: HashMap::new(), audit })
     }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // an integration test: nothing but a test calls its helpers
 
+mod place;
+
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -303,6 +305,16 @@ fn letters_go_back_to_where_they_came_from_at_the_rate_that_was_said() {
         1
     );
     assert_eq!(redis.run::<usize>("XLEN other"), 1);
+}
+
+#[test]
+fn letters_do_not_go_where_no_stream_is() {
+    let redis = Redis::start();
+    letters(&redis);
+    redis.run::<()>("SET orders x");
+    let told = error(&redis, &["dlq", "requeue", "orders:dlq", "--yes", "orders:dlq"], "");
+    assert!(told.contains("orders is a string") && told.contains("--to"), "{told}");
+    assert_eq!((redis.run::<usize>("XLEN orders:dlq"), redis.run::<usize>("EXISTS payments")), (4, 0));
 }
 
 #[test]
