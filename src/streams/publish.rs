@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 use streamgauge_streams::Request;
 use streamgauge_streams::encoding::Fields;
-use streamgauge_streams::encoding::opsconductor::{is_known, short_name, stream_key};
+use streamgauge_streams::encoding::opsconductor::{known, short_name, stream_key};
 
 use super::server::{Server, cell, show, value};
 use crate::cli::Failure;
@@ -87,7 +87,7 @@ fn message(args: &PublishArgs, event_type: &str, key: &str) -> Result<Fields, Fa
     if !data.is_object() {
         return Err(Failure::runtime("--data: a JSON object is expected"));
     }
-    if !is_known(event_type) {
+    if known(event_type.as_bytes()).is_none() {
         let _ = std::io::Write::write_all(
             &mut std::io::stderr(),
             format!("{event_type} is none of the types that are known; it is published all the same\n")

@@ -245,12 +245,14 @@ fn no_file_in_configs_is_without_a_test() {
         names,
         [
             "agent.yaml",
+            "event-bus.yaml",       // tests/stream_consumers.rs
             "event-transport.yaml", // tests/event_transport.rs
             "gateway.yaml",
             "postgres-writer.yaml",
             "prometheus.yaml",
             "quickstart.yaml",
-            "redis-logs.yaml"
+            "redis-logs.yaml",
+            "stream-workers.yaml", // tests/stream_consumers.rs
         ]
     );
 }

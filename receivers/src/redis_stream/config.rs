@@ -1,6 +1,7 @@
 //! The section of receiver `redis_stream`.
 
 mod names;
+mod ordering;
 mod sections;
 mod size;
 mod streams;
@@ -17,6 +18,7 @@ use streamgauge_streams::{Keys, Sentinel, Topology, Transport};
 use streamgauge_transport::TlsClient;
 
 pub use names::Template;
+pub use ordering::Ordering;
 pub use sections::{
     Ack, AckOn, Backoff, Claim, Consumer, DeadLetter, Group, Mode, OnUndecodable, Priority, Read, Release,
     Retry, Shutdown, Start, Weights,
@@ -49,7 +51,8 @@ pub struct RedisStreamConfig {
     pub topology: Topology,
     /// Where the endpoint is a sentinel: how to log in there, and the name of the master (one, if it watches several).
     pub sentinel: Option<Sentinel>,
-    /// The streams: names, globs such as `orders:*`, or a name with its own settings. At least one.
+    /// The streams: names, globs such as `orders:*`, or a name with its own settings. At least one. With `encoding:
+    /// opsconductor` its short names will do: `identity` is `opsconductor:identity:events`.
     pub streams: Vec<StreamChoice>,
     /// Time after which the keyspace is searched again for streams that match a glob, and after which a stream that could not
     /// be read is tried again.
@@ -66,6 +69,8 @@ pub struct RedisStreamConfig {
     pub read: Read,
     /// What the levels of streams (`streams[].priority`) mean when more waits than can be read.
     pub priority: Priority,
+    /// Entries one after the other, whatever replicas there are.
+    pub ordering: Ordering,
     /// What an entry holds: `fields` (a log record: one field its body, the others attributes), `json` or `text` (the same, and
     /// the body is that), `otlp_proto` or `otlp_json` (the body is a request), `opsconductor`.
     pub encoding: Encoding,
@@ -102,6 +107,7 @@ impl Default for RedisStreamConfig {
             consumer: Consumer::default(),
             read: Read::default(),
             priority: Priority::default(),
+            ordering: Ordering::default(),
             encoding: Encoding::default(),
             body_key: BODY_KEY.to_owned(),
             ack: Ack::default(),
@@ -151,6 +157,13 @@ impl ComponentConfig for RedisStreamConfig {
         check(self.read.workers == 0, "read::workers", "must be at least 1");
         check(self.read.max_in_flight == 0, "read::max_in_flight", "must be at least 1");
         check(self.read.max_in_flight_bytes.0 == 0, "read::max_in_flight_bytes", "must be at least 1");
+        check(self.priority.field.as_deref() == Some(""), "priority::field", "must not be empty");
+        check(self.ordering.lease < Duration::from_millis(100), "ordering::lease", "must be at least 100ms");
+        let orders = self.ordering.enabled;
+        let passes = orders && self.priority.field.is_some();
+        check(passes, "priority::field", "lets entries pass one another: not with ordering");
+        let early = orders && self.ack.on == AckOn::Accepted;
+        check(early, "ack::on", "must be delivered with ordering: what is accepted may be overtaken");
         check(self.ack.batch == 0, "ack::batch", "must be at least 1");
         check(self.claim.interval.is_zero(), "claim::interval", "must be longer than 0s");
         check(self.claim.count == 0, "claim::count", "must be at least 1");

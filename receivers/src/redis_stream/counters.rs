@@ -45,8 +45,10 @@ counters! {
     reconnects: Counter "{connection}" = "Connections that were lost.",
     overdue: Counter "{read}" = "Reads that the server did not answer in time: the watchdog let go of the connection.",
     blocked: Counter "ms" = "Time that reading stood still because as much was on its way as may be.",
+    unknown_events: Counter "{message}" = "Messages of OpsConductor of a type that it does not publish.",
     in_flight: Gauge "{entry}" = "Entries that are read and not acknowledged.",
     in_flight_bytes: Gauge "By" = "Bytes of what is read and not acknowledged.",
+    leases: Gauge "{stream}" = "Streams that this replica reads in order.",
     waiting: Gauge "{entry}" = "Entries that wait to be offered again.",
 }
 
@@ -57,6 +59,17 @@ impl Counters {
         let help = "Commands that Redis refused, and connections that were lost, by class.";
         let name = "streamgauge.redis_stream.errors";
         self.host.instrument(InstrumentKind::Counter, name, "{error}", help, attributes).value.add(1);
+    }
+
+    /// Messages of a type that OpsConductor publishes.
+    pub fn events(&self, event_type: &str, messages: u64) {
+        let attributes = vec![("event_type", event_type.to_owned())];
+        let help = "Messages of OpsConductor that were read, by their type.";
+        let name = "streamgauge.redis_stream.events";
+        self.host
+            .instrument(InstrumentKind::Counter, name, "{message}", help, attributes)
+            .value
+            .add(messages);
     }
 
     /// An entry that went to the dead letter.

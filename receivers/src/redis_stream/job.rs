@@ -1,18 +1,21 @@
 //! What all tasks of one receiver share.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, UNIX_EPOCH};
 
 use streamgauge_component::{Host, Outlets};
 use streamgauge_streams::Owners;
 use streamgauge_streams::encoding::Format;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::bound::{Bound, Hands};
 use super::config::RedisStreamConfig;
 use super::counters::Counters;
+use super::events::Strangers;
+use super::gate::Gate;
+use super::shard::Left;
 use super::troubles::Troubles;
 
 /// How long a command that does not block may take.
@@ -48,7 +51,13 @@ pub(super) struct Job {
     pub owners: Owners,
     pub bound: Arc<Bound>,
     pub hands: Arc<Hands>,
-    pub workers: Arc<Semaphore>,
+    pub gate: Arc<Gate>,
+    pub strangers: Strangers,
+    /// What stands at the leases of this instance: another one in each.
+    pub token: String,
+    /// How many leases it has, and when it let one go.
+    pub leases: AtomicUsize,
+    pub left: Left,
     pub member: Member,
     pub counters: Counters,
     pub troubles: Troubles,

@@ -22,6 +22,7 @@ use super::letter::Letter;
 use super::line::{Backoff, Line};
 use super::part::Held;
 use super::post::{Failed, Post};
+use super::shard::{Progress, Shard};
 use super::stream::Stream;
 
 /// What a keeper hears.
@@ -54,6 +55,10 @@ pub(super) struct Keeper {
     /// Parts that wait to be offered again, by when.
     waiting: BTreeMap<(Instant, u64), Held>,
     waits: u64,
+    /// Of streams in order: whose they are, and halves that follow when the one before them is settled.
+    shard: Option<Arc<Shard>>,
+    later: Vec<Held>,
+    over: u64,
     /// Parts that are offered no more, to be handed back.
     back: Vec<Held>,
     offers: Backoff,
@@ -73,9 +78,8 @@ impl Keeper {
         job: &Arc<Job>,
         streams: watch::Receiver<Streams>,
         (tell, events): (UnboundedSender<Event>, UnboundedReceiver<Event>),
-        key: &[u8],
-        about: &str,
-        has_slots: bool,
+        (key, about, has_slots): (&[u8], &str, bool),
+        shard: Option<Arc<Shard>>,
     ) -> Self {
         let (now, retry) = (Instant::now(), &job.config.retry.backoff);
         // Replicas that were started together do not look at the same time.
@@ -94,6 +98,9 @@ impl Keeper {
             post: Post::new(job, has_slots),
             waiting: BTreeMap::new(),
             waits: 0,
+            shard,
+            later: Vec::new(),
+            over: 0,
             back: Vec::new(),
             offers: Backoff::new(retry.initial, retry.max, retry.multiplier),
             failures: Backoff::of_connecting(),
@@ -136,9 +143,19 @@ impl Keeper {
             if matches!(phase, Phase::Closing(deadline) if Instant::now() >= deadline) {
                 break;
             }
+            self.show_progress();
             self.work().await;
+            self.show_progress();
         }
         self.end().await;
+    }
+
+    /// Tells the reader of a stream in order how far what it read has come.
+    fn show_progress(&self) {
+        let Some(shard) = &self.shard else { return };
+        let is_known = self.acks.entries() == 0 && self.post.is_empty() && self.trimmed.is_empty();
+        let now = Progress { over: self.over, is_known };
+        shard.progress.send_if_modified(|before| std::mem::replace(before, now) != now);
     }
 
     fn is_running(&self) -> bool {

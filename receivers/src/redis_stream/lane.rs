@@ -10,7 +10,9 @@ use tokio::time::sleep;
 
 use super::job::{Job, Phase};
 use super::keeper::Keeper;
+use super::ordered::Ordered;
 use super::reader::Reader;
+use super::shard::Shard;
 use super::stream::Stream;
 
 /// The streams of a lane, as they are now.
@@ -21,14 +23,17 @@ pub(super) type Streams = Arc<[Arc<Stream>]>;
 pub(super) struct Common {
     pub slot: Option<u16>,
     pub group: String,
+    /// The one stream of a lane in order.
+    pub stream: Option<Vec<u8>>,
 }
 
 impl Common {
     /// For people.
     fn about(&self) -> String {
-        match self.slot {
-            Some(slot) => format!("group {} in slot {slot}", self.group),
-            None => format!("group {}", self.group),
+        match (&self.stream, self.slot) {
+            (Some(stream), _) => format!("group {} of {}", self.group, String::from_utf8_lossy(stream)),
+            (None, Some(slot)) => format!("group {} in slot {slot}", self.group),
+            (None, None) => format!("group {}", self.group),
         }
     }
 }
@@ -38,12 +43,24 @@ impl Common {
 pub(super) async fn run(job: Arc<Job>, common: Common, streams: watch::Receiver<Streams>) {
     let about = common.about();
     loop {
-        let Some(key) = streams.borrow().first().map(|stream| stream.name.clone()) else { return };
+        let Some(first) = streams.borrow().first().cloned() else { return };
         let (tell, events) = unbounded_channel();
-        let keeper =
-            Keeper::new(&job, streams.clone(), (tell.clone(), events), &key, &about, common.slot.is_some());
-        let reader = Reader::new(&job, streams.clone(), tell, keeper.alone(), &key, &about);
-        let mut reader = Ends(tokio::spawn(reader.run()));
+        let shard = common.stream.is_some().then(|| Shard::new(&job, &first));
+        let keeper = Keeper::new(
+            &job,
+            streams.clone(),
+            (tell.clone(), events),
+            (&first.name, &about, common.slot.is_some()),
+            shard.clone(),
+        );
+        let _lease = shard.clone().map(|shard| Ends(tokio::spawn(shard.keep())));
+        let mut reader = Ends(match &shard {
+            Some(shard) => tokio::spawn(Ordered::new(&job, &first, shard, tell, &about).run()),
+            None => {
+                let reader = Reader::new(&job, streams.clone(), tell, keeper.alone(), &first.name, &about);
+                tokio::spawn(reader.run())
+            }
+        });
         let mut keeper = Ends(tokio::spawn(keeper.run()));
         let fell = tokio::select! {
             // The keeper ends after the reader, when everything is settled.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use streamgauge_redis::slot;
-use streamgauge_streams::encoding::Fields;
-use streamgauge_streams::{Entries, Item, List, Refusal, Replies, Reply, Request, StreamId};
+use streamgauge_streams::encoding::{Encoding, Fields, opsconductor};
+use streamgauge_streams::{Entries, Entry, Item, List, Refusal, Replies, Reply, Request, StreamId};
 
 use super::bound::Grip;
 use super::job::Job;
@@ -105,12 +105,22 @@ impl Letter {
             request.word(b"MAXLEN").word(b"~").number(most);
         }
         request.word(b"*");
+        let retries = self.retries(fields, job);
         for (name, value) in fields.iter() {
+            let value = retries.as_deref().filter(|_| name == b"retry_count").unwrap_or(value);
             request.word(name).word(value);
         }
         for (name, value) in &more {
             request.word(name.as_bytes()).word(value);
         }
+    }
+
+    /// What a message of OpsConductor counts itself: its tries before, and those that it had here.
+    fn retries(&self, fields: &Fields, job: &Job) -> Option<Vec<u8>> {
+        let is_message = job.format.encoding == Encoding::Opsconductor && !self.is_undecodable;
+        let fields: Vec<_> = is_message.then(|| fields.iter().collect())?;
+        let had = opsconductor::retries(&Entry { id: self.id, fields: &fields }).had;
+        Some((had + self.deliveries).to_string().into_bytes())
     }
 
     /// Adds the XACK.

@@ -3,10 +3,12 @@
 //! - [`config`]: the section.
 //! - `receiver`: its life; `job`: what its tasks share; `roster`: which streams there are; `lane`: those that one connection
 //!   reads.
-//! - `reader`: the read loop; `plan`: what is read next; `groups`: makes groups; `intake`: entries become parts.
-//! - `offer`: a part on its way; `part`, `bound`: what is in hand, and how much may be.
+//! - `reader`: the read loop; `plan`: what is read next; `groups`: makes groups; `intake`: entries become parts;
+//!   `events` counts messages by their type.
+//! - `gate`: which part goes next, by its level; `offer`: a part on its way; `part`, `bound`: what is in hand, and how much may be.
 //! - `keeper`: hears what became of parts, and acts: `acks`, `letter` and `post` (the dead letter), offers again.
 //! - `pending`, `recover`, `claim`: entries that were read and not settled, by this consumer and by others.
+//! - `shard`, `ordered`: the same for streams whose entries go on in order (`ordering`): whose a stream is, and its read loop.
 //!
 //! One read is one part. An entry is acknowledged when its part was delivered; what is not taken now stays in hand and is
 //! offered again without being read again; what is refused is halved until the entry at fault stands alone.
@@ -16,6 +18,8 @@ mod bound;
 mod claim;
 pub mod config;
 mod counters;
+mod events;
+mod gate;
 mod groups;
 mod intake;
 mod job;
@@ -24,6 +28,7 @@ mod lane;
 mod letter;
 mod line;
 mod offer;
+mod ordered;
 mod part;
 mod pending;
 mod plan;
@@ -32,6 +37,7 @@ mod reader;
 mod receiver;
 mod recover;
 mod roster;
+mod shard;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use streamgauge_component::{Ack, Batch, Context, Outcome, Part, Source};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::config::AckOn;
+use super::gate::Pass;
 use super::job::Job;
 use super::keeper::Event;
 use super::part::Held;
@@ -31,13 +31,8 @@ enum State {
     Settled,
 }
 
-/// Offers a part; what becomes of it is told to the keeper. `permit` is given back when the pipelines hold it.
-pub(super) fn offer(
-    job: &Arc<Job>,
-    tell: &UnboundedSender<Event>,
-    mut held: Held,
-    permit: OwnedSemaphorePermit,
-) {
+/// Offers a part; what becomes of it is told to the keeper. `pass` is given back when the pipelines hold it.
+pub(super) fn offer(job: &Arc<Job>, tell: &UnboundedSender<Event>, mut held: Held, pass: Pass) {
     let Some(outlet) = job.outlets.get(held.signal).cloned() else { return };
     held.offers += 1;
     let (signal, bytes, items, entries) =
@@ -48,7 +43,7 @@ pub(super) fn offer(
     let part = Part { bytes: bytes.into(), items, ack: Ack::to(offer.clone()) };
     tokio::spawn(async move {
         outlet.consume(Batch::of(signal, context, part)).await;
-        drop(permit);
+        drop(pass);
         if offer.job.config.ack.on == AckOn::Accepted {
             offer.accepted();
         }

@@ -9,6 +9,7 @@ use streamgauge_streams::StreamId;
 use tokio::sync::oneshot;
 
 use super::bound::Grip;
+use super::config::Level;
 use super::stream::Stream;
 
 /// Tries that are remembered of one part, the last ones.
@@ -22,6 +23,8 @@ pub(super) struct Taken {
     pub items: u32,
     /// How often Redis had delivered it before.
     pub deliveries: u32,
+    /// Offers that the peer may answer with "not now" before it is given up.
+    pub tries: u32,
 }
 
 /// Entries of one stream, in their order.
@@ -44,6 +47,7 @@ pub(super) struct Try {
 #[derive(Debug)]
 pub(super) struct Held {
     pub signal: Signal,
+    pub level: Level,
     pub bytes: Bytes,
     pub items: usize,
     pub runs: Arc<[Run]>,
@@ -66,10 +70,9 @@ impl Held {
         self.runs.iter().map(|run| run.taken.len()).sum()
     }
 
-    /// Tries of the entry that has had most: deliveries before this one, and answered offers.
-    pub fn tries(&self) -> u64 {
-        let before = self.runs.iter().flat_map(|run| &run.taken).map(|taken| taken.deliveries).max();
-        u64::from(before.unwrap_or(0)) + u64::from(self.answered)
+    /// Whether one of its entries has had all its tries.
+    pub fn is_exhausted(&self) -> bool {
+        self.runs.iter().flat_map(|run| &run.taken).any(|taken| self.answered >= taken.tries)
     }
 
     /// The first outcome, when it is there: whether it was delivered.
@@ -109,6 +112,7 @@ impl Held {
         let Some((head, tail)) = cut_bytes(self.signal, &self.bytes, before, after) else { return Err(self) };
         let half = |bytes: Bytes, items: usize, runs: Arc<[Run]>| Held {
             signal: self.signal,
+            level: self.level,
             items,
             grip: self.grip.on(&runs, bytes.len()),
             bytes,

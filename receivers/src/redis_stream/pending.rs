@@ -99,13 +99,25 @@ pub(super) async fn take(
         request.id(one.id);
     }
     let replies = line.call(&request).await?;
+    taken(job, tell, line, stream, wanted, &replies).await
+}
+
+/// What the server's answer to taking entries over comes to.
+pub(super) async fn taken(
+    job: &Arc<Job>,
+    tell: &UnboundedSender<Event>,
+    line: &mut Line,
+    stream: &Arc<Stream>,
+    wanted: &[Pending],
+    replies: &Replies,
+) -> Result<Taken, Failed> {
     let list = replies.last().ok()?.list();
     let deliveries: HashMap<StreamId, u64> = wanted.iter().map(|one| (one.id, one.deliveries)).collect();
     let mut intake = Intake::new(job, tell);
     let before = |id| deliveries.get(&id).copied().unwrap_or(0);
     intake.take(stream, &mut Entries::of_one(list), before).map_err(Refusal::from)?;
     let mut entries = intake.entries;
-    let missing = missing(wanted, &replies);
+    let missing = missing(wanted, replies);
     if !missing.is_empty() {
         let gone = gone(line, stream, &missing).await?;
         entries += gone.len();

@@ -11,7 +11,7 @@ use super::config::{Level, Mode, RedisStreamConfig};
 use super::stream::Stream;
 
 /// How often a level that waits for those above it has one entry all the same (`mode: strict`).
-const GUARD: Duration = Duration::from_secs(1);
+pub(super) const GUARD: Duration = Duration::from_secs(1);
 /// What each level leaves to those above it, as a share of the bound: a backlog of low entries must not be all that is on
 /// its way when a critical one comes.
 const STEP: f64 = 0.25;

@@ -272,7 +272,12 @@ impl Reader {
                     run.stream.note_read(last.id);
                 }
             }
-            hand_over(&self.job, &self.tell, held).await;
+            let handed = hand_over(&self.job, &self.tell, held);
+            match self.job.config.priority.field {
+                // What is urgent may come with the next read.
+                Some(_) => drop(tokio::spawn(handed)),
+                None => handed.await,
+            }
         }
     }
 

@@ -1,21 +1,24 @@
 //! Its life.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use streamgauge_component::{ComponentError, Host, Outlets, Receiver, State};
 use streamgauge_streams::Owners;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::bound::{Bound, Hands};
 use super::config::RedisStreamConfig;
 use super::counters::Counters;
+use super::events::Strangers;
+use super::gate::Gate;
 use super::job::{Job, Member, PATIENCE, Phase};
 use super::roster::{Roster, Wanted};
+use super::shard::Left;
 use super::troubles::Troubles;
 
 /// How long the last read may take beyond its `block`.
@@ -60,7 +63,11 @@ impl Receiver for RedisStreamReceiver {
             owners: Owners::new(deployment),
             bound: Arc::new(bound),
             hands: hands.clone(),
-            workers: Arc::new(Semaphore::new(read.workers.min(Semaphore::MAX_PERMITS))),
+            gate: Arc::new(Gate::new(read.workers, config.priority.clone())),
+            strangers: Strangers::default(),
+            token: token(),
+            leases: AtomicUsize::new(0),
+            left: Left::default(),
             member: Member { name, beats: AtomicBool::new(true), cleans: AtomicBool::new(true) },
             counters: Counters::new(&host),
             troubles: Troubles::new(&host),

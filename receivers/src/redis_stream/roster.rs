@@ -6,6 +6,7 @@ use std::sync::Arc;
 use regex::bytes::Regex;
 use streamgauge_component::{ComponentError, Signal};
 use streamgauge_redis::{Monitor, Unreachable, slot};
+use streamgauge_streams::encoding::{Encoding, opsconductor};
 use streamgauge_streams::{Link, Request};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -26,7 +27,7 @@ pub(super) struct Wanted {
     meant: Meant,
     signal: Signal,
     exclude: Vec<Regex>,
-    /// What the first star of the glob stands for.
+    /// Finds what the first star of the glob stands for.
     star: Option<Regex>,
 }
 
@@ -35,12 +36,22 @@ impl Wanted {
     pub fn all(job: &Job) -> Result<Vec<Wanted>, ComponentError> {
         let wanted = |choice: &super::config::StreamChoice| {
             let settings = choice.settings();
-            let meant = settings.meant().ok_or("a stream has no name")?;
+            let meant = match settings.meant().ok_or("a stream has no name")? {
+                Meant::Name(name) if job.format.encoding == Encoding::Opsconductor => {
+                    Meant::Name(opsconductor::full_name(&name))
+                }
+                meant => meant,
+            };
             let signal = signal(job, &settings)?;
             let regex = |glob: &str| Regex::new(&glob_regex(glob)).map_err(|error| error.to_string());
             let exclude = settings.exclude.iter().map(|glob| regex(glob)).collect::<Result<_, _>>()?;
             let star = match &meant {
                 Meant::Glob(glob) => Some(regex(glob)?),
+                // Which of its services a stream of OpsConductor is.
+                Meant::Name(name) if job.format.encoding == Encoding::Opsconductor => {
+                    Some(regex(&opsconductor::stream_key("*"))?)
+                        .filter(|regex| regex.is_match(name.as_bytes()))
+                }
                 Meant::Name(_) => None,
             };
             Ok(Wanted { settings, meant, signal, exclude, star })
@@ -218,7 +229,10 @@ impl Roster {
             let by_name = self.wanted.iter().find(named);
             let found = match by_name {
                 Some(wanted) => wanted.stream(&self.job, &name, false),
-                None => self.wanted.iter().find_map(|wanted| wanted.stream(&self.job, &name, !is_first)),
+                None => {
+                    let mut globs = self.wanted.iter().filter(|w| matches!(w.meant, Meant::Glob(_)));
+                    globs.find_map(|wanted| wanted.stream(&self.job, &name, !is_first))
+                }
             };
             let Some(stream) = found else { continue };
             if by_name.is_none() && self.known.len() >= self.job.config.max_streams {
@@ -247,7 +261,8 @@ impl Roster {
         let mut lanes: BTreeMap<Common, Vec<Arc<Stream>>> = BTreeMap::new();
         for stream in self.known.values() {
             let slot = has_slots.then(|| slot(&stream.name));
-            let common = Common { slot, group: stream.group.clone() };
+            let alone = self.job.config.ordering.enabled.then(|| stream.name.clone());
+            let common = Common { slot, group: stream.group.clone(), stream: alone };
             lanes.entry(common).or_default().push(stream.clone());
         }
         for (common, streams) in lanes {

@@ -41,8 +41,8 @@ pub(super) struct Progress {
 /// What clocks may differ by while they measure the same time.
 const SLACK: Duration = Duration::from_millis(100);
 
-/// What begins every key of a heartbeat, for ACL rules.
-pub(super) const HEARTBEATS: &str = "streamgauge:heartbeat:";
+/// What begins every key of our own beside a stream, for ACL rules.
+pub(super) const OURS: &str = "streamgauge:";
 
 impl Stream {
     /// What was read last, by `>`.
@@ -68,17 +68,23 @@ impl Stream {
         !was_before && self.read().is_none_or(|read| id > read)
     }
 
-    /// The key of a consumer's heartbeat. It lies in the stream's slot, so that a cluster's node that has the stream has it;
-    /// names with a `}` out of place have none.
+    /// The key of a consumer's heartbeat; names with a `}` out of place have none.
     pub fn heartbeat(&self, consumer: &[u8]) -> Option<Vec<u8>> {
+        let mut key = self.beside("heartbeat");
+        key.push(b':');
+        key.extend_from_slice(consumer);
+        (slot(&key) == slot(&self.name)).then_some(key)
+    }
+
+    /// A key about the stream and its group. It lies in the stream's slot, so that a cluster's node that has the stream has
+    /// it, unless the name has a `}` out of place.
+    pub fn beside(&self, what: &str) -> Vec<u8> {
         let has_tag = self.name.iter().position(|byte| *byte == b'{').is_some_and(|open| {
             self.name[open + 1..].iter().position(|byte| *byte == b'}').is_some_and(|length| length > 0)
         });
         let (open, close): (&[u8], &[u8]) = if has_tag { (b"", b"") } else { (b"{", b"}") };
-        let key =
-            [HEARTBEATS.as_bytes(), open, &self.name, close, b":", self.group.as_bytes(), b":", consumer]
-                .concat();
-        (slot(&key) == slot(&self.name)).then_some(key)
+        let begin = [OURS.as_bytes(), what.as_bytes(), b":"].concat();
+        [&begin, open, &self.name, close, b":", self.group.as_bytes()].concat()
     }
 }
 

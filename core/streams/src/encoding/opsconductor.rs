@@ -47,9 +47,44 @@ pub const EVENT_TYPES: [(&str, &[&str]); 6] = [
     ("network", &["network_scan_completed", "vulnerability_detected", "compliance_check_done"]),
 ];
 
-/// Whether a type of event is one of those that the system publishes.
-pub fn is_known(event_type: &str) -> bool {
-    EVENT_TYPES.iter().any(|(_, types)| types.contains(&event_type))
+/// A type of event, if it is one of those that the system publishes.
+pub fn known(event_type: &[u8]) -> Option<&'static str> {
+    EVENT_TYPES.iter().flat_map(|(_, types)| *types).copied().find(|known| known.as_bytes() == event_type)
+}
+
+/// The short names of the system's own streams.
+pub const SHORT_NAMES: [&str; 9] = [
+    "identity",
+    "assets",
+    "automation",
+    "communication",
+    "ai",
+    "network",
+    "system",
+    "dead_letter",
+    "metrics",
+];
+
+/// The key of one of the system's own streams by its short name; any other name stays as it is.
+pub fn full_name(name: &str) -> String {
+    if SHORT_NAMES.contains(&name) { stream_key(name) } else { name.to_owned() }
+}
+
+/// What a message says about its tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retries {
+    /// `retry_count`: those it has had. A letter that was sent again begins anew.
+    pub had: u64,
+    /// `max_retries`: those it may have, if it says so.
+    pub most: Option<u64>,
+}
+
+/// Reads what a message says about its tries.
+pub fn retries(entry: &Entry<'_>) -> Retries {
+    let number = |name: &[u8]| std::str::from_utf8(entry.field(name)?).ok()?.parse().ok();
+    let is_again = entry.field(b"dlq.requeued_from").is_some();
+    let had = number(b"retry_count").filter(|_| !is_again).unwrap_or(0);
+    Retries { had, most: number(b"max_retries") }
 }
 
 /// The short name of a service's stream: `identity-service` is `identity`.

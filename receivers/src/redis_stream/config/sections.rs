@@ -127,6 +127,10 @@ pub struct Priority {
     pub mode: Mode,
     /// The shares of the levels.
     pub weights: Weights,
+    /// The field of an entry that says its level: `critical`, `high`, `normal` or `low`, in any case. An entry without it has
+    /// that of its stream. Entries then pass one another by their levels as far as they are read, which is up to
+    /// `read.max_in_flight` of them.
+    pub field: Option<String>,
 }
 
 /// `priority.mode`.

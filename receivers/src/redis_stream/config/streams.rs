@@ -53,6 +53,16 @@ pub enum Level {
 impl Level {
     /// All of them, the highest first.
     pub const ALL: [Level; 4] = [Level::Critical, Level::High, Level::Normal, Level::Low];
+
+    /// The level that an entry names.
+    pub(in super::super) fn of(name: &[u8]) -> Option<Level> {
+        let names = [&b"critical"[..], b"high", b"normal", b"low"];
+        names
+            .into_iter()
+            .zip(Level::ALL)
+            .find(|(one, _)| name.eq_ignore_ascii_case(one))
+            .map(|(_, level)| level)
+    }
 }
 
 /// A signal in the settings.

@@ -56,7 +56,11 @@ impl Keeper {
         let handed = self.hand_back().await?;
         self.job.counters.handed_back.value.add(handed as u64);
         self.back.clear();
-        self.leave().await
+        self.leave().await?;
+        match self.shard.clone() {
+            Some(shard) => Ok(shard.give_back(&mut self.line).await?),
+            None => Ok(()),
+        }
     }
 
     /// Gives back what was not delivered, and does not count this delivery: by XNACK, or by making it look as if it had lain

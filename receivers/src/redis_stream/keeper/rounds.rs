@@ -102,7 +102,7 @@ impl Keeper {
                         tracing::warn!(
                             receiver = %self.job.host.id(),
                             "no heartbeat can be written, so other consumers go by idle time alone: grant ~{}* +set +get +exists: {refusal}",
-                            crate::redis_stream::stream::HEARTBEATS
+                            crate::redis_stream::stream::OURS
                         );
                     }
                     Err(refusal) => return Err(refusal.into()),
@@ -135,7 +135,8 @@ impl Keeper {
 
     /// Takes over what others have left lying.
     pub(super) async fn claim(&mut self) -> Result<(), Failed> {
-        if !self.job.config.claim.enabled {
+        // In order, whoever gets a stream's lease finishes what is pending.
+        if !self.job.config.claim.enabled || self.shard.is_some() {
             return Ok(());
         }
         let Some(tell) = self.tell.clone() else { return Ok(()) };
@@ -150,8 +151,7 @@ impl Keeper {
                 Err(error) => return Err(error),
             };
             for held in found {
-                let (job, tell) = (self.job.clone(), tell.clone());
-                tokio::spawn(async move { hand_over(&job, &tell, held).await });
+                tokio::spawn(hand_over(&self.job, &tell, held));
             }
         }
         Ok(())

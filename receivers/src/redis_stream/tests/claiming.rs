@@ -49,6 +49,25 @@ async fn entries_that_lie_for_less_than_the_time_are_left_alone() {
 }
 
 #[tokio::test]
+async fn with_the_usual_settings_59_seconds_are_too_short_and_61_long_enough() {
+    let redis = Redis::start();
+    left_by(&redis, "gone", 2);
+    let held = redis.cli(&["xpending", "s", "g", "-", "+", "2"]);
+    let ids: Vec<_> = held.lines().step_by(4).collect();
+    for (id, idle) in [(ids[0], 61_000), (ids[1], 50_000)] {
+        redis.run::<redis::Value>(&format!("XCLAIM s g gone 0 {id} IDLE {idle} JUSTID"));
+    }
+    let rig = Rig::start(&redis, "claim: {min_idle: 1m}").await;
+    rig.arrived(1).await;
+    let began = Instant::now();
+    redis.run::<redis::Value>(&format!("XCLAIM s g gone 0 {} IDLE 59000 JUSTID", ids[1]));
+    rig.until("the other one lies for a minute", |rig| rig.ids().len() == 2).await;
+    assert!(began.elapsed() >= Duration::from_millis(900), "{:?}", began.elapsed());
+    assert_eq!(rig.ids(), ids);
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn an_entry_that_was_delivered_too_often_goes_to_the_dead_letter_unoffered() {
     let redis = Redis::start();
     left_by(&redis, "gone", 2);

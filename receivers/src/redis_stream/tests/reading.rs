@@ -155,6 +155,16 @@ async fn globs_find_streams_now_and_later_and_leave_dead_letters_and_others_out(
     let groups: Vec<_> =
         ["shop:a:events", "shop:c:events"].map(|s| redis.cli(&["xinfo", "groups", s])).into();
     assert!(groups[0].contains("a:events-jobs") && groups[1].contains("c:events-jobs"), "{groups:?}");
+    let named =
+        "streams: [{name: first, group: named}, {pattern: 'shop:a:*', exclude: ['*:dlq'], group: found}]";
+    let other = Rig::start(&redis, named).await;
+    other
+        .until("each has the group that is meant for it", |_| {
+            redis.cli(&["xinfo", "groups", "first"]).contains("named")
+                && redis.cli(&["xinfo", "groups", "shop:a:events"]).contains("found")
+        })
+        .await;
+    other.stop().await;
     for left_out in ["shop:secret:events", "shop:a:events:dlq", "other"] {
         assert_eq!(redis.cli(&["xinfo", "groups", left_out]), "", "{left_out}");
     }
