@@ -68,7 +68,7 @@ async fn critical_entries_pass_ten_thousand_low_ones_of_their_own_stream_that_ar
         let yaml = format!(
             "read: {{count: 20, max_in_flight: 20000, workers: 2}}, priority: {{mode: {mode}, field: p}}"
         );
-        let rig = Rig::picky(&redis, &yaml, Duration::from_millis(20), move |records| {
+        let rig = Rig::picky(&redis, &yaml, Duration::from_millis(10), move |records| {
             let now = Instant::now();
             let urgent = records.iter().filter(|r| r["p"] == "Critical");
             into.lock().unwrap().extend(urgent.map(|r| (r["redis.stream.entry_id"].clone(), now)));
@@ -78,21 +78,22 @@ async fn critical_entries_pass_ten_thousand_low_ones_of_their_own_stream_that_ar
         rig.until("the backlog is read", |rig| rig.count("read") == 10_000).await;
         let before = rig.ids().len();
         let mut sent = Vec::new();
-        for _ in 0..30 {
+        for _ in 0..100 {
             let id: String = redis.run("XADD s * p Critical");
             sent.push((id, Instant::now()));
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        rig.until("the urgent ones are there", |_| arrived.lock().unwrap().len() == 30).await;
+        rig.until("the urgent ones are there", |_| arrived.lock().unwrap().len() == 100).await;
         let all = rig.ids().len();
         let seen = arrived.lock().unwrap().clone();
         let took = |(id, at): &(String, Instant)| {
             seen.iter().find(|(other, _)| other == id).unwrap().1.saturating_duration_since(*at)
         };
-        let slowest = sent.iter().map(took).max().unwrap();
-        assert!(slowest < Duration::from_millis(100), "{mode}: {slowest:?}");
-        assert!(all < 10_030, "{mode}: there is a backlog still");
-        assert!(all > before + 30, "{mode}: low entries moved");
+        let mut times: Vec<_> = sent.iter().map(took).collect();
+        times.sort_unstable();
+        assert!(times[98] < Duration::from_millis(100), "{mode}: p99 of {times:?}");
+        assert!(all < 10_100, "{mode}: there is a backlog still");
+        assert!(all > before + 100, "{mode}: low entries moved");
         rig.stop().await;
     }
 }
