@@ -80,6 +80,11 @@ async fn collect(configuration: Configuration, args: &ConfigArgs, logs: &Logs) -
     let mut collector = Collector::start(configuration, host, logs, books).await.map_err(Failure::runtime)?;
     let load = || configuration::load(args, Some(&built_in()));
     let fallen = loop {
+        // What has read and checked the configuration is not needed until there is another one.
+        match streamgauge_pages::release() {
+            Ok(bytes) => tracing::debug!(bytes, "pages of the program's files given back"),
+            Err(error) => tracing::debug!(%error, "pages of the program's files stay mapped"),
+        }
         let watching = collector.settings().reload.watch;
         let (trigger, answer): (_, Option<control::Request>) = tokio::select! {
             () = signals.end() => break None,
