@@ -8,7 +8,7 @@ use streamgauge_telemetry::TelemetryConfig;
 
 use crate::cli::{ConfigArgs, Failure, exit};
 use crate::distribution::DISTRIBUTION;
-use crate::durability;
+use crate::{durability, without_effect};
 
 /// A configuration that was read without an error.
 pub(crate) struct Configuration {
@@ -24,6 +24,7 @@ pub(crate) fn load(args: &ConfigArgs, built_in: Option<&str>) -> Result<Configur
     let loaded = retrieve(args, built_in);
     let mut found = loaded.diagnostics;
     found.extend(loaded.config.iter().flat_map(durability::warnings));
+    found.extend(loaded.config.iter().flat_map(without_effect::warnings));
     let plan = loaded.config.as_ref().map(|config| Plan::read(config, &DISTRIBUTION));
     let plan = match plan {
         Some(Ok(plan)) => Some(plan),

@@ -27,3 +27,4 @@ mod run;
 mod streams;
 mod validate;
 mod watch;
+mod without_effect;

@@ -53,6 +53,24 @@ fn validate_shows_every_error_with_its_line_and_ends_with_3() {
 }
 
 #[test]
+fn a_setting_without_effect_is_named_with_the_reason_and_the_file_is_right() {
+    let written = RIGHT
+        .replace("endpoint: 'localhost:4317'", "endpoint: 'localhost:4317', write_buffer_size: 1024")
+        .replace("{grpc: }", "{grpc: {read_buffer_size: 1024, npipe: {security_descriptor: D}}}");
+    let output = streamgauge(&["validate", "--config", &written]);
+    let text = err(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    for part in [
+        "SG0603",
+        "exporters::otlp_grpc::write_buffer_size has no effect here: the HTTP/2 stack sizes its buffers itself",
+        "receivers::otlp::protocols::grpc::read_buffer_size has no effect here",
+        "receivers::otlp::protocols::grpc::npipe has no effect here: there are no named pipes here",
+    ] {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+}
+
+#[test]
 fn run_refuses_a_broken_configuration_in_the_same_words() {
     let (run, validate) =
         (streamgauge(&["--config", BROKEN]), streamgauge(&["validate", "--config", BROKEN]));

@@ -1,4 +1,5 @@
-//! Every key that the Collector's shared settings have (v0.149, and what v0.160 added) is read here, or refused with its reason:
+//! Every key that the Collector's shared settings have (v0.149, and what v0.160 added) is read here, warned about because it has
+//! no effect, or refused with its reason:
 //! confighttp, configgrpc, configtls, confignet, configauth, configcompression, exporterhelper and configretry.
 
 use streamgauge::catalogue::find;
@@ -274,6 +275,48 @@ fn what_the_collector_has_and_this_one_has_not_is_refused_with_the_reason() {
     for (kind, name, key, value, expected) in REFUSED {
         let error = read(*kind, name, &yaml(key, value, endpoint(*kind, name))).unwrap_err();
         assert!(error.contains(expected), "{key}: {value}: {error}");
+    }
+}
+
+/// What is read and has no effect. Whoever writes such a key is warned by name.
+const WITHOUT_EFFECT: &[(Kind, &str, &[&str])] = &[
+    (
+        Kind::Receiver,
+        "otlp",
+        &[
+            "protocols.grpc.dialer",
+            "protocols.grpc.npipe",
+            "protocols.grpc.tls.ca_file",
+            "protocols.grpc.tls.ca_pem",
+            "protocols.grpc.tls.include_system_ca_certs_pool",
+            "protocols.grpc.read_buffer_size",
+            "protocols.grpc.write_buffer_size",
+            "protocols.http.dialer",
+            "protocols.http.npipe",
+            "protocols.http.tls.ca_file",
+            "protocols.http.tls.ca_pem",
+            "protocols.http.tls.include_system_ca_certs_pool",
+        ],
+    ),
+    (Kind::Exporter, "otlp_grpc", &["read_buffer_size", "write_buffer_size"]),
+    (Kind::Exporter, "otlp_http", &["read_buffer_size", "write_buffer_size"]),
+];
+
+#[test]
+fn every_key_without_effect_is_warned_about_with_its_reason() {
+    for (kind, name, keys) in WITHOUT_EFFECT {
+        let schema = (find(*kind, name).unwrap().config.schema)();
+        for key in *keys {
+            let yaml = yaml(key, "{timeout: 1s}", None);
+            let section = Section::from_yaml("section", &yaml).unwrap();
+            let warned: Vec<String> = streamgauge_config::without_effect(&schema, &section)
+                .into_iter()
+                .map(|d| d.message)
+                .collect();
+            let path = key.replace('.', "::");
+            assert_eq!(warned.len(), 1, "{key}: {warned:?}");
+            assert!(warned[0].starts_with(&format!("section::{path} has no effect here: ")), "{warned:?}");
+        }
     }
 }
 

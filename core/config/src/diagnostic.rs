@@ -81,6 +81,8 @@ pub mod codes {
     pub const COMPONENT_CHECK: &str = "SG0601";
     /// A setting with which a kill or a power cut may lose acknowledged data.
     pub const NOT_DURABLE: &str = "SG0602";
+    /// A setting that is taken, and does nothing.
+    pub const NO_EFFECT: &str = "SG0603";
 }
 
 /// How bad it is.

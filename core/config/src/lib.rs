@@ -29,6 +29,7 @@ mod secret;
 mod section;
 mod service;
 mod similar;
+mod without_effect;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, codes};
 pub use id::{ComponentId, Kind, PipelineId, Signal};
@@ -47,3 +48,4 @@ pub use secret::{REDACTED, Secret};
 pub use section::Section;
 pub use service::{Pipeline, Service};
 pub use similar::did_you_mean;
+pub use without_effect::without_effect;

@@ -78,12 +78,12 @@ fn rows_of(schema: &Value, defaults: &Value, prefix: &str, rows: &mut Vec<Settin
     }
 }
 
-fn about(schema: &Value) -> Option<String> {
+pub(crate) fn about(schema: &Value) -> Option<String> {
     Some(schema.get("description")?.as_str()?.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// The schema of `T` in the schema of `Option<T>`.
-fn not_null(schema: &Value) -> &Value {
+pub(crate) fn not_null(schema: &Value) -> &Value {
     let choices = schema.get("anyOf").and_then(Value::as_array);
     choices.and_then(|c| c.iter().find(|s| s.get("type").is_none_or(|t| t != "null"))).unwrap_or(schema)
 }

@@ -82,9 +82,9 @@ pub struct TlsServer {
     pub key_pem: Option<Secret>,
     /// Accepted for files of the Collector, without effect: whom to trust is what `client_ca_file` says.
     pub ca_file: Option<String>,
-    /// Accepted, without effect.
+    /// Accepted for files of the Collector, without effect: whom to trust is what `client_ca_file` says.
     pub ca_pem: Option<String>,
-    /// Accepted, without effect.
+    /// Accepted for files of the Collector, without effect: whom to trust is what `client_ca_file` says.
     pub include_system_ca_certs_pool: bool,
     /// PEM file of the authorities that clients' certificates must come from. With it, clients must show one.
     pub client_ca_file: Option<String>,

@@ -51,7 +51,7 @@ pub struct OtlpGrpcConfig {
     pub dialer: Option<Middleware>,
     /// Accepted for files of the Collector, without effect: the HTTP/2 stack sizes its buffers itself.
     pub read_buffer_size: u64,
-    /// Accepted for files of the Collector, without effect.
+    /// Accepted for files of the Collector, without effect: the HTTP/2 stack sizes its buffers itself.
     pub write_buffer_size: u64,
     /// What waits before the exporter.
     pub sending_queue: QueueSettings,

@@ -77,7 +77,7 @@ pub struct OtlpHttpConfig {
     pub http2_ping_timeout: Duration,
     /// Accepted for files of the Collector, without effect: the HTTP stack sizes its buffers itself.
     pub read_buffer_size: u64,
-    /// Accepted for files of the Collector, without effect.
+    /// Accepted for files of the Collector, without effect: the HTTP stack sizes its buffers itself.
     pub write_buffer_size: u64,
     /// What waits before the exporter.
     pub sending_queue: QueueSettings,

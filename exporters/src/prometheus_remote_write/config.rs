@@ -91,7 +91,7 @@ pub struct RemoteWriteConfig {
     pub max_series: usize,
     /// Accepted for files of the Collector, without effect: the HTTP stack sizes its buffers itself.
     pub read_buffer_size: u64,
-    /// Accepted for files of the Collector, without effect.
+    /// Accepted for files of the Collector, without effect: the HTTP stack sizes its buffers itself.
     pub write_buffer_size: u64,
 }
 
@@ -116,7 +116,7 @@ pub struct HttpSettings {
     pub timeout: Option<Duration>,
     /// Accepted for files of the Collector, without effect: the HTTP stack sizes its buffers itself.
     pub read_buffer_size: u64,
-    /// Accepted for files of the Collector, without effect.
+    /// Accepted for files of the Collector, without effect: the HTTP stack sizes its buffers itself.
     pub write_buffer_size: u64,
 }
 

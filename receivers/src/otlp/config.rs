@@ -64,7 +64,7 @@ pub struct GrpcServer {
     pub max_concurrent_streams: u32,
     /// Accepted for files of the Collector, without effect: the HTTP/2 stack sizes its buffers itself.
     pub read_buffer_size: u64,
-    /// Accepted for files of the Collector, without effect.
+    /// Accepted for files of the Collector, without effect: the HTTP/2 stack sizes its buffers itself.
     pub write_buffer_size: u64,
     /// Pings and the age of connections.
     pub keepalive: KeepaliveServer,
