@@ -46,6 +46,29 @@ pub(crate) fn items(level: &'static Level, buf: &[u8], mut pos: usize, end: usiz
     Ok(total)
 }
 
+/// Whether the message `pos..end` of level `level` has items: looks no further than it must.
+pub(crate) fn has_items(
+    level: &'static Level,
+    buf: &[u8],
+    mut pos: usize,
+    end: usize,
+) -> Result<bool, Fault> {
+    if level.is_oneof() {
+        return Ok(items(level, buf, pos, end)? > 0); // the last kind is all that counts
+    }
+    while let Some(field) = wire::next_field(buf, &mut pos, end)? {
+        let found = is_child(level, &field)?
+            && match level.below(field.number) {
+                None => true,
+                Some(below) => has_items(below, buf, field.body, field.end)?,
+            };
+        if found {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Steps over items that stand side by side, and counts them: those with the tag `tag` and a length of one or two bytes,
 /// as nearly all have it. Ends before anything else, also before what is wrong.
 #[inline]

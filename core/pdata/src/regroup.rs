@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::check::{is_child, items, locate};
+use crate::check::{has_items, is_child, locate};
 use crate::edit::{Edited, Editor, Headers, Outcome, Record, Splice, announce};
 use crate::malformed::{Fault, Malformed};
 use crate::signal::{HEADER, Level, Signal};
@@ -130,7 +130,7 @@ impl Walk<'_> {
         grouper: &mut impl Grouper,
     ) -> Result<(), Fault> {
         if let Some(key) = grouper.whole() {
-            if items(level, self.splice.request, field.body, field.end)? > 0 {
+            if has_items(level, self.splice.request, field.body, field.end)? {
                 return self.stamp(level, field, key);
             }
             self.splice.rope.old(field.start, field.end);

@@ -1,6 +1,6 @@
 //! Writing a new request from slices of an old one: first a plan, then one buffer of the right size.
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::body::Body;
 use crate::wire;
@@ -126,7 +126,7 @@ impl<'a> Rope<'a> {
         }
         let bytes = match self.pieces[..] {
             [Piece::Old { start, end }] => self.old.slice(start..end),
-            _ => self.write().freeze(),
+            _ => self.write().into(),
         };
         self.pieces.clear();
         self.arena.clear();
@@ -166,7 +166,7 @@ impl<'a> Rope<'a> {
         Body::of(pieces)
     }
 
-    fn put(&self, piece: &Piece, out: &mut BytesMut) {
+    fn put(&self, piece: &Piece, out: &mut impl BufMut) {
         match *piece {
             Piece::Open { number, len } => {
                 wire::put_tag(out, number, wire::LEN);
@@ -177,8 +177,8 @@ impl<'a> Rope<'a> {
         }
     }
 
-    fn write(&self) -> BytesMut {
-        let mut out = BytesMut::with_capacity(self.len);
+    fn write(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.len);
         self.pieces.iter().for_each(|piece| self.put(piece, &mut out));
         out
     }

@@ -54,12 +54,15 @@ pub(crate) struct Splice<'a> {
     pub broken: usize,
     entries: Vec<Entry>,
     spans: Vec<Span>,
+    /// Where the field of the last of them begins, when they are those of a Resource.
+    header_start: usize,
 }
 
 impl<'a> Splice<'a> {
     pub(crate) fn new(request: &'a Bytes) -> Self {
         let rope = Rope::new(request);
-        Splice { request, rope, changed: 0, broken: 0, entries: Vec::new(), spans: Vec::new() }
+        let (entries, spans) = (Vec::new(), Vec::new());
+        Splice { request, rope, changed: 0, broken: 0, entries, spans, header_start: 0 }
     }
 
     pub(crate) fn finish(mut self) -> Edited {
@@ -117,8 +120,17 @@ impl<'a> Splice<'a> {
         self.find_resource(level, field, |_| {})?;
         let outcome = self.attributes(RESOURCE_ATTRIBUTES, edit);
         let mut written = false;
-        if self.spans.is_empty() {
-            self.write_header(outcome, &mut written);
+        match self.spans[..] {
+            [] => self.write_header(outcome, &mut written),
+            // What stands before and behind the one Resource stays as it is.
+            [header] => {
+                let start = self.header_start;
+                self.rope.old(field.body, start);
+                self.write_header(outcome, &mut written);
+                self.rope.old(header.end as usize, field.end);
+                return Ok(outcome);
+            }
+            _ => {}
         }
         let mut pos = field.body;
         while let Some(inner) = wire::next_field(request, &mut pos, field.end)? {
@@ -145,6 +157,7 @@ impl<'a> Splice<'a> {
             }
             if inner.number == HEADER {
                 self.spans.push(inner.span());
+                self.header_start = inner.start;
             }
             each(&inner);
         }

@@ -197,7 +197,27 @@ pub(crate) fn key_of(buf: &[u8], span: Span) -> Result<(&str, Values), Fault> {
 
 /// Where the key of a KeyValue is, and where its value is.
 #[inline]
-pub(crate) fn find_key(buf: &[u8], mut span: Span) -> Result<(Span, Values), Fault> {
+pub(crate) fn find_key(buf: &[u8], span: Span) -> Result<(Span, Values), Fault> {
+    match plain_pair(buf, span) {
+        Some(found) => Ok(found),
+        None => find_parts(buf, span),
+    }
+}
+
+/// Of a KeyValue that is a short key and a short value and nothing else: nearly all of them.
+#[inline]
+fn plain_pair(buf: &[u8], span: Span) -> Option<(Span, Values)> {
+    let [0x0a, key, rest @ ..] = span.of(buf) else { return None };
+    let [0x12, value, rest @ ..] = rest.get(usize::from(*key)..)? else { return None };
+    if *key >= 0x80 || *value >= 0x80 || rest.len() != usize::from(*value) {
+        return None;
+    }
+    let at = span.at + 2;
+    let values = Values::One(Span { at: span.end - u32::from(*value), end: span.end });
+    Some((Span { at, end: at + u32::from(*key) }, values))
+}
+
+fn find_parts(buf: &[u8], mut span: Span) -> Result<(Span, Values), Fault> {
     let (mut key, mut values) = (Span { at: span.at, end: span.at }, Values::None);
     while let Some(field) = span.next(buf)? {
         match field.number {
