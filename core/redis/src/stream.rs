@@ -44,7 +44,7 @@ impl StreamInfo {
 }
 
 /// A group in XINFO GROUPS.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GroupInfo {
     /// Its name.
     pub name: Vec<u8>,

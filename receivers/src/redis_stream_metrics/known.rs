@@ -1,19 +1,23 @@
 //! What was seen of streams before.
 
-use streamgauge_redis::{CallResult, CommandError, GroupInfo, PendingEntry, StreamId, StreamInfo, Value};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use streamgauge_redis::{CallResult, CommandError, GroupInfo, StreamId, StreamInfo, Value};
 use tokio::time::Instant;
 
 use super::by_name::ByName;
 use super::consumers::Consumers;
 use super::follow::Follow;
-use super::seen::Stream;
+use super::seen::{Oldest, Stream};
 
 /// What was seen of a stream before.
 #[derive(Default)]
 pub(super) struct Known {
     pub(super) round: u64,
     pub(super) length: u64,
-    pub(super) groups: Vec<GroupInfo>,
+    /// How many groups there were, and what tells whether any number of them moved.
+    pub(super) groups: u64,
+    pub(super) groups_hash: u64,
     pub(super) info: Option<(StreamInfo, Instant)>,
     pub(super) details: ByName<Detail>,
     /// What goes on over several rounds, by group.
@@ -23,8 +27,7 @@ pub(super) struct Known {
 /// What was asked about a group, when its numbers were these.
 pub(super) struct Detail {
     pub(super) numbers: Numbers,
-    /// Without its consumer, whom nobody asks for.
-    pub(super) oldest: Option<PendingEntry>,
+    pub(super) oldest: Option<Oldest>,
     pub(super) consumers: Consumers,
     pub(super) at: Instant,
     /// Whether the consumers are of the same round as the numbers.
@@ -33,7 +36,7 @@ pub(super) struct Detail {
 
 impl Known {
     pub(super) fn has_moved(&self, stream: &Stream) -> bool {
-        self.length != stream.length || !self.groups.iter().eq(stream.groups.iter().map(|group| &group.info))
+        self.length != stream.length || self.groups_hash != groups_hash(stream)
     }
 }
 
@@ -42,6 +45,13 @@ impl Detail {
     pub(super) fn has_moved(&self, group: &GroupInfo) -> bool {
         self.numbers != numbers(group)
     }
+}
+
+/// All numbers of a stream's groups as one.
+pub(super) fn groups_hash(stream: &Stream) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    stream.groups.iter().for_each(|group| group.info.hash(&mut hasher));
+    hasher.finish()
 }
 
 /// What changes when who holds what changes.

@@ -70,6 +70,10 @@ pub(crate) struct GroupInsight {
 #[derive(Default)]
 struct StreamMemory {
     round: u64,
+    /// The youngest id, and the largest that was ever deleted, of the last look; and when the latter was another one last.
+    id: StreamId,
+    deleted: Option<StreamId>,
+    deleted_at: u64,
     offsets: Offsets,
     history: History<StreamSample>,
     groups: ByName<GroupMemory>,
@@ -78,10 +82,8 @@ struct StreamMemory {
 #[derive(Clone, Copy, Debug)]
 struct StreamSample {
     at: u64,
-    id: StreamId,
     added: u64,
     removed: u64,
-    deleted: Option<StreamId>,
 }
 
 #[derive(Default)]
@@ -173,6 +175,7 @@ impl Memory {
                 stream,
                 offsets: &mut memory.offsets,
                 history: &memory.history,
+                deleted_at: memory.deleted_at,
                 rate_in: insight.rate_in,
                 window,
                 states: &self.states,
@@ -189,13 +192,17 @@ impl Memory {
 impl StreamMemory {
     fn note(&mut self, info: &StreamInfo, at: u64, window: Duration) {
         if let (Some(id), Some(added)) = (info.last_generated_id, info.entries_added) {
-            let is_new = self.history.iter().last().is_some_and(|last| added < last.added || id < last.id);
+            let is_new = self.history.iter().last().is_some_and(|last| added < last.added) || id < self.id;
             if is_new {
                 // Deleted and made again: nothing of before holds.
                 *self = StreamMemory { round: self.round, ..StreamMemory::default() };
             }
             let removed = added.saturating_sub(info.length);
-            self.history.push(StreamSample { at, id, added, removed, deleted: info.max_deleted_id }, window);
+            if self.deleted != info.max_deleted_id {
+                self.deleted_at = at;
+            }
+            (self.id, self.deleted) = (id, info.max_deleted_id);
+            self.history.push(StreamSample { at, added, removed }, window);
         }
         self.offsets.note(info);
     }
@@ -212,6 +219,7 @@ struct Place<'a> {
     stream: &'a Stream,
     offsets: &'a mut Offsets,
     history: &'a History<StreamSample>,
+    deleted_at: u64,
     rate_in: Option<f64>,
     window: Duration,
     states: &'a States,
@@ -221,7 +229,7 @@ struct Place<'a> {
 
 impl GroupMemory {
     fn look(&mut self, group: &Group, place: Place<'_>) -> GroupInsight {
-        let Place { stream, offsets, history, rate_in, window, states, counts_on, now } = place;
+        let Place { stream, offsets, history, deleted_at, rate_in, window, states, counts_on, now } = place;
         let info = stream.info.as_ref();
         let is_recent = |at: Option<u64>| at.is_some_and(|at| now.steady - at <= window.as_millis() as u64);
         self.follow(&group.info, now.steady);
@@ -278,7 +286,7 @@ impl GroupMemory {
         };
         GroupInsight {
             eta: eta(lag.entries, velocity),
-            headroom: headroom(stream.length, lag.entries, history),
+            headroom: headroom(stream.length, lag.entries, history, deleted_at),
             needed: self.needed(rate_in, rate_out, active),
             state: judge(&facts, states),
             lag_time: lag_time_ms.map(|ms| ms as f64 / 1000.0),
@@ -348,9 +356,8 @@ fn eta(lag: Option<u64>, velocity: Option<f64>) -> Option<f64> {
 
 /// How long until the group loses entries, if it stands still from now on: the entries before the ones that wait are
 /// cut off at the rate of the window. Deleted entries say nothing about that.
-fn headroom(length: u64, lag: Option<u64>, history: &History<StreamSample>) -> Option<f64> {
-    let (first, last) = (history.iter().next()?, history.iter().last()?);
-    if first.deleted != last.deleted {
+fn headroom(length: u64, lag: Option<u64>, history: &History<StreamSample>, deleted_at: u64) -> Option<f64> {
+    if history.iter().next()?.at < deleted_at {
         return None;
     }
     let rate = history.rate(|sample| Some(sample.removed)).filter(|rate| *rate > 0.0)?;

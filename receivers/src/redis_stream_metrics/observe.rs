@@ -18,9 +18,9 @@ use super::config::{StreamConfig, literal};
 use super::consumers::Consumers;
 use super::failures::LeftOut;
 use super::follow::FollowUp;
-use super::known::{Detail, Known, numbers, oldest_left, parsed};
+use super::known::{Detail, Known, groups_hash, numbers, oldest_left, parsed};
 use super::node::Moved;
-use super::seen::{Asked, Group, Kept, Observation, Stream, Wants};
+use super::seen::{Asked, Group, Kept, Observation, Oldest, Stream, Wants};
 use crate::scrape::redis::Server;
 
 /// A reply of XINFO STREAM above this is nearly all payload that nobody wants: the stream is asked for its length alone.
@@ -95,7 +95,7 @@ impl Observer {
         let greets = seen.identity.is_none();
         commands.extend(greets.then(ReadCommand::info_server));
         for Asked { name, asking, .. } in &streams {
-            let groups = self.known.get(name).map_or(1, |known| known.groups.len() as u64);
+            let groups = self.known.get(name).map_or(1, |known| known.groups);
             let pair = [ReadCommand::xinfo_groups(name, groups), ReadCommand::xlen(name)];
             commands.extend(pair.into_iter().map(|c| if *asking { c.asking() } else { c }));
         }
@@ -393,14 +393,13 @@ impl Observer {
                         (None, Some(before)) if missing => (before.at, before.consumers, false),
                         (None, _) => (now, Consumers::default(), true),
                     };
-                    let oldest = page.into_iter().next();
-                    let oldest = oldest.map(|entry| PendingEntry { consumer: Vec::new(), ..entry });
+                    let oldest = page.first().map(|entry| Oldest { id: entry.id, idle_ms: entry.idle_ms });
                     Detail { numbers: numbers(&group.info), oldest, consumers, at, is_whole }
                 }
             };
             left_out.consumers += detail.consumers.rest.count;
             group.is_fresh = detail.at == now;
-            group.oldest.clone_from(&detail.oldest);
+            group.oldest = detail.oldest;
             group.consumers.clone_from(&detail.consumers);
             let is_known = group.consumers.active.is_some() && group.consumers.rest.count == 0;
             let claimed = known.follows.get(&group.info.name).map_or(0, |f| f.claims.total());
@@ -414,8 +413,8 @@ impl Observer {
         let details = &known.details;
         known.follows.retain(|group, _| details.get(group).is_some());
         if !is_outdated {
-            (known.length, known.groups) =
-                (stream.length, stream.groups.iter().map(|group| group.info.clone()).collect());
+            (known.length, known.groups) = (stream.length, stream.groups.len() as u64);
+            known.groups_hash = groups_hash(stream);
         }
         known.round = self.round;
     }

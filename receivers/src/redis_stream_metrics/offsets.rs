@@ -32,6 +32,7 @@ impl Offsets {
                 return;
             }
         }
+        self.make_room();
         self.0.push_back(new);
         if self.0.len() > MOST {
             self.thin();
@@ -46,6 +47,7 @@ impl Offsets {
             return;
         }
         let removed = added.saturating_sub(stream.length);
+        self.make_room();
         self.0.insert(at, Offset { id: delivered, added: position, removed });
         if self.0.len() > MOST {
             self.thin();
@@ -68,6 +70,13 @@ impl Offsets {
             added.saturating_sub(stream.length).saturating_sub(below.removed)
         };
         Some((least.saturating_sub(gone), most))
+    }
+
+    /// Room for a few more: there is such a list for every stream.
+    fn make_room(&mut self) {
+        if self.0.len() == self.0.capacity() {
+            self.0.reserve_exact(4);
+        }
     }
 
     /// Every other note of the older half goes: the young ones are asked for most.

@@ -22,8 +22,8 @@ const WORST: usize = 5;
 pub(crate) struct Tally {
     /// Entries that were looked at.
     pub(crate) seen: u64,
-    pub(crate) by_deliveries: [u64; DELIVERIES.len()],
-    pub(crate) by_idle: [u64; IDLE.len()],
+    pub(crate) by_deliveries: [u32; DELIVERIES.len()],
+    pub(crate) by_idle: [u32; IDLE.len()],
     /// Entries that were delivered too often, and the worst of them with their delivery counts.
     pub(crate) poison: u64,
     pub(crate) worst: Vec<(u64, StreamId)>,

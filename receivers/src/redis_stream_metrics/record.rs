@@ -156,11 +156,11 @@ fn record_tally(tally: &Tally, at: Place, recorder: &mut Recorder) {
     recorder.put(DANGLING, at, tally.dangling);
     for ((band, _), count) in DELIVERIES.iter().zip(tally.by_deliveries).filter(|(_, count)| *count > 0) {
         let band = recorder.below(at, band);
-        recorder.put(PENDING_BY_DELIVERIES, band, count);
+        recorder.put(PENDING_BY_DELIVERIES, band, u64::from(count));
     }
     for ((band, _), count) in IDLE.iter().zip(tally.by_idle).filter(|(_, count)| *count > 0) {
         let band = recorder.below(at, band);
-        recorder.put(PENDING_BY_IDLE, band, count);
+        recorder.put(PENDING_BY_IDLE, band, u64::from(count));
     }
     for (deliveries, id) in &tally.worst {
         let entry = recorder.below(at, &id.to_string());

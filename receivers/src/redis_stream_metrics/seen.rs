@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use streamgauge_redis::{CommandError, GroupInfo, Identity, PendingEntry, StreamId, StreamInfo};
+use streamgauge_redis::{CommandError, GroupInfo, Identity, StreamId, StreamInfo};
 use tokio::time::Instant;
 
 use super::consumers::Consumers;
@@ -48,10 +48,18 @@ pub(crate) struct Stream {
     pub(crate) is_outdated: bool,
 }
 
+/// The pending entry that was added first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Oldest {
+    pub(crate) id: StreamId,
+    /// Since its last delivery.
+    pub(crate) idle_ms: Option<u64>,
+}
+
 /// One watched group.
 pub(crate) struct Group {
     pub(crate) info: GroupInfo,
-    pub(crate) oldest: Option<PendingEntry>,
+    pub(crate) oldest: Option<Oldest>,
     /// What its pending entries are like.
     pub(crate) tally: Option<Tally>,
     pub(crate) consumers: Consumers,

@@ -1,7 +1,8 @@
-use streamgauge_redis::{ConsumerInfo, PendingEntry};
+use streamgauge_redis::ConsumerInfo;
 
 use super::*;
 use crate::redis_stream_metrics::consumers::Consumers;
+use crate::redis_stream_metrics::seen::Oldest;
 
 const START: u64 = 1_700_000_000_000;
 
@@ -201,8 +202,6 @@ fn the_lag_time_is_exact_by_the_next_entry_bounded_by_the_last_and_none_for_ids_
 #[test]
 fn a_pending_entry_that_nobody_claims_is_stuck() {
     let mut stream = Scene { added: 10, cut: 0, read: 10, acked: 9 }.stream();
-    let oldest =
-        PendingEntry { id: id(10).unwrap(), consumer: b"a".to_vec(), idle_ms: Some(300_000), deliveries: 1 };
-    stream.groups[0].oldest = Some(oldest);
+    stream.groups[0].oldest = Some(Oldest { id: id(10).unwrap(), idle_ms: Some(300_000) });
     assert_eq!(Rounds::new().look(&stream).1.state.0, "STUCK_PENDING");
 }
