@@ -144,14 +144,14 @@ impl Door {
     }
 
     fn context(&self, request: &Request<Signal>) -> Context {
-        let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
+        let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
         let mut context = Context::new(self.host.id().clone(), self.host.clock().wall());
         context.peer = request.peer.clone();
         context.identity = request.identity.clone();
         context.awaited = self.wait_for == WaitFor::Delivered;
         context.traceparent = header("traceparent").map(Into::into);
         if self.include_metadata {
-            context.headers = metadata(&request.headers);
+            context.headers = metadata(request.headers());
         }
         context
     }

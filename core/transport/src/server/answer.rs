@@ -1,85 +1,66 @@
-//! Answers as hyper sends them.
+//! Answers: those by HTTP for both of its versions, those by gRPC for the second.
 
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::LazyLock;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, DATE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use http_body::{Frame, SizeHint};
+use jiff::Timestamp;
+use streamgauge_http2::{self as http2, Content, Same};
 
 use super::Encoding;
 use crate::code::Code;
 use crate::compression::ACCEPTED;
 use crate::deframe::{self, PREFIX};
 use crate::json;
-use crate::payload::Payload;
 use crate::retry_after;
 use crate::status::Status;
 
-pub(super) type Answer = Response<Body>;
+/// An answer by HTTP.
+pub(super) type Answer = Response<Bytes>;
 
-/// At most one frame of data, then perhaps trailers.
-#[derive(Debug, Default)]
-pub(super) struct Body {
-    data: Option<Payload>,
-    trailers: Option<HeaderMap>,
+/// An answer by HTTP, for HTTP/2. What HTTP/1.1 adds by itself is added here.
+pub(super) fn by_http2(answer: Answer) -> http2::Answer {
+    let mut answer = answer.map(|data| Content { data, trailers: None });
+    let now = Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    if let Ok(now) = HeaderValue::try_from(now) {
+        answer.headers_mut().entry(DATE).or_insert(now);
+    }
+    answer.into()
 }
 
-impl http_body::Body for Body {
-    type Data = Payload;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Payload>, Infallible>>> {
-        let frame = match self.data.take() {
-            Some(data) => Some(Frame::data(data)),
-            None => self.trailers.take().map(Frame::trailers),
-        };
-        Poll::Ready(frame.map(Ok))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.data.is_none() && self.trailers.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.trailers {
-            Some(_) => SizeHint::default(), // gRPC answers have no content-length
-            None => SizeHint::with_exact(self.data.as_ref().map_or(0, Payload::len) as u64),
-        }
-    }
-}
+/// Nearly every answer by gRPC: taken, and nothing to say.
+static TAKEN: LazyLock<Same> = LazyLock::new(|| Same::new(message(Bytes::from_static(&[0; PREFIX]))));
 
 /// A gRPC answer with a message.
-pub(super) fn grpc(message: Bytes) -> Answer {
-    let Some(prefix) = deframe::prefix(false, message.len()) else {
-        return grpc_refusal(&Status::new(Code::Internal, "the answer is larger than gRPC can say"));
-    };
-    let data = match message.is_empty() {
-        true => Bytes::from_static(&[0; PREFIX]).into(), // nearly every answer
-        false => Payload::new([Bytes::copy_from_slice(&prefix), message]),
-    };
+pub(super) fn grpc(reply: Bytes) -> http2::Answer {
+    if reply.is_empty() {
+        return http2::Answer::Same(&TAKEN);
+    }
+    match deframe::prefix(false, reply.len()) {
+        Some(prefix) => message([&prefix[..], &reply].concat().into()).into(),
+        None => grpc_refusal(&Status::new(Code::Internal, "the answer is larger than gRPC can say")),
+    }
+}
+
+fn message(data: Bytes) -> Response<Content> {
     let mut trailers = HeaderMap::with_capacity(1);
     Status::new(Code::Ok, "").write_trailers(&mut trailers);
-    let mut answer = Response::new(Body { data: Some(data), trailers: Some(trailers) });
+    let mut answer = Response::new(Content { data, trailers: Some(trailers) });
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     answer
 }
 
 /// A gRPC answer without a message: the trailers are its headers.
-pub(super) fn grpc_refusal(status: &Status) -> Answer {
-    let mut answer = Response::new(Body::default());
+pub(super) fn grpc_refusal(status: &Status) -> http2::Answer {
+    let mut answer = Response::new(Content::default());
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     if status.code == Code::Unimplemented {
         headers.insert("grpc-accept-encoding", HeaderValue::from_static(ACCEPTED));
     }
     status.write_trailers(headers);
-    answer
+    answer.into()
 }
 
 /// An HTTP answer with a message.
@@ -117,7 +98,7 @@ pub(super) fn text(code: StatusCode, text: &'static str) -> Answer {
 
 /// An HTTP answer of headers alone.
 pub(super) fn nothing() -> Answer {
-    let mut answer = Response::new(Body::default());
+    let mut answer = Response::new(Bytes::new());
     *answer.status_mut() = StatusCode::NO_CONTENT;
     answer
 }
@@ -129,8 +110,7 @@ pub(super) fn method_not_allowed() -> Answer {
 }
 
 fn body(code: StatusCode, content_type: &'static str, bytes: Bytes) -> Answer {
-    let data = Some(Payload::from(bytes)).filter(|data| !data.is_empty());
-    let mut answer = Response::new(Body { data, trailers: None });
+    let mut answer = Response::new(bytes);
     *answer.status_mut() = code;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer

@@ -1,21 +1,24 @@
 //! One connection from handshake to close.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::rt::{Read, Write};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use streamgauge_http2 as http2;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::listener::Stream;
+use super::service::{self, Door, Requests};
 use super::slow::{Activity, Quiet, Watched};
-use super::{Handler, ServerOptions, service};
+use super::version::{self, Rewound};
+use super::{Handler, ServerOptions};
 
 /// A client that does not finish its TLS handshake is dropped after this.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -26,14 +29,27 @@ const GOODBYE: Duration = Duration::from_secs(5);
 const FRAME: u32 = 1 << 20;
 const STREAM_WINDOW: u32 = 4 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
+/// Requests at once on a connection, where nothing is configured.
+const STREAMS: u32 = 200;
+/// The largest head of a request by HTTP/2.
+const HEADER_LIST: u32 = 16 << 10;
 /// Of the memory for bodies, one connection's window is at most this part: what arrives before it is read is not charged.
 const WINDOW_SHARE: usize = 32;
 
-/// Windows of a stream and a connection: the best ones, or what the memory allows, but never below HTTP/2's own 64 KiB.
-fn windows(options: &ServerOptions) -> (u32, u32) {
+/// What an HTTP/2 client is offered. Windows are the best ones, or what the memory allows, but never below HTTP/2's own 64 KiB.
+fn settings(options: &ServerOptions) -> http2::Settings {
     let share = options.memory.as_ref().map_or(usize::MAX, |memory| memory.limit() / WINDOW_SHARE);
     let connection = u32::try_from(share).unwrap_or(u32::MAX).clamp(64 << 10, CONNECTION_WINDOW);
-    (STREAM_WINDOW.min(connection), connection)
+    let keepalive = &options.keepalive;
+    let patience = set(keepalive.timeout).unwrap_or(PING_TIMEOUT);
+    http2::Settings {
+        frame: FRAME,
+        stream_window: STREAM_WINDOW.min(connection),
+        connection_window: connection,
+        streams: options.max_concurrent_streams.unwrap_or(STREAMS),
+        header_list: HEADER_LIST,
+        ping: set(keepalive.time).map(|every| (every, patience)),
+    }
 }
 
 /// What grpc-go takes when the setting is 0.
@@ -74,7 +90,7 @@ pub(super) async fn serve<H: Handler>(
     let io: Box<dyn Io> = match (options.tls.clone(), stream) {
         // The usual one goes without a table of functions.
         (None, Stream::Tcp(stream)) if !watched => {
-            return talk(TokioIo::new(stream), peer, options, handler, phase, activity).await;
+            return talk(stream, peer, options, handler, phase, activity).await;
         }
         (None, stream) => stream.boxed(),
         (Some(tls), stream) => {
@@ -95,11 +111,11 @@ pub(super) async fn serve<H: Handler>(
         true => Box::new(Watched::new(io, activity.clone(), timeouts.write)),
         false => io,
     };
-    talk(TokioIo::new(io), peer, options, handler, phase, activity).await;
+    talk(io, peer, options, handler, phase, activity).await;
 }
 
 async fn talk<H: Handler>(
-    io: impl Read + Write + Unpin + Send + 'static,
+    mut io: impl Io,
     peer: Option<SocketAddr>,
     options: Arc<ServerOptions>,
     handler: Arc<H>,
@@ -107,72 +123,90 @@ async fn talk<H: Handler>(
     activity: Arc<Activity>,
 ) {
     let keepalive = &options.keepalive;
-    let (stream_window, connection_window) = windows(&options);
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    // As in the Collector, a silent connection is not closed: clients keep theirs for minutes.
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(None).keep_alive(options.keep_alive);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_frame_size(FRAME)
-        .initial_stream_window_size(stream_window)
-        .initial_connection_window_size(connection_window)
-        .keep_alive_interval(set(keepalive.time))
-        .keep_alive_timeout(set(keepalive.timeout).unwrap_or(PING_TIMEOUT));
-    if let Some(streams) = options.max_concurrent_streams {
-        builder.http2().max_concurrent_streams(streams);
-    }
     let (age, grace) = (keepalive.max_connection_age, keepalive.max_connection_age_grace);
     let (age, grace) = (age.and_then(set), grace.and_then(set));
     let timeouts = options.timeouts.clone();
     let mut quiet = pin!(activity.quiet(&timeouts));
-    let seen = activity.clone();
-    let sender: Option<Arc<str>> = peer.map(|peer| peer.to_string().into());
-    let service = service_fn(move |request| {
-        let (options, handler, sender) = (options.clone(), handler.clone(), sender.clone());
-        let under_way = seen.request();
-        // Boxed: the HTTP stack moves the future on its way into a task of its own, and it is large.
-        Box::pin(async move {
-            let answer = service::answer(request, sender, &options, &*handler).await;
-            drop(under_way);
-            answer
-        })
-    });
-    let mut connection = pin!(builder.serve_connection(io, service));
     let mut limit = pin!(after(age));
-    let mut draining = false;
-    loop {
-        tokio::select! {
-            ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    tracing::debug!(?peer, %error, "connection broke");
-                }
-                return;
-            }
-            changed = phase.changed() => {
-                if changed.is_err() || *phase.borrow() == Phase::Closed {
+    let first = tokio::select! {
+        first = version::is_http2(&mut io) => first,
+        _ = phase.changed() => return,
+        _ = quiet.as_mut() => return,
+        () = limit.as_mut() => return,
+    };
+    let (is_http2, first) = match first {
+        Ok(first) => first,
+        Err(error) => return tracing::debug!(?peer, %error, "connection broke"),
+    };
+    let sender = peer.map(|peer| peer.to_string().into());
+    let (keep_alive, settings) = (options.keep_alive, settings(&options));
+    let door = Arc::new(Door { options, handler, peer: sender, activity: activity.clone() });
+    let life = Life { peer, phase, grace };
+    if is_http2 {
+        let connection = pin!(http2::Connection::new(io, first, settings, Requests(door)));
+        return life.attend(connection, |connection| connection.get_mut().leave(), quiet, limit).await;
+    }
+    let service = service_fn(move |request| service::http1(request, door.clone()));
+    let mut builder = http1::Builder::new();
+    // As in the Collector, a silent connection is not closed: clients keep theirs for minutes.
+    builder.timer(TokioTimer::new()).header_read_timeout(None).keep_alive(keep_alive);
+    let io = TokioIo::new(Rewound { first, stream: io });
+    let connection = pin!(builder.serve_connection(io, service));
+    life.attend(connection, http1::Connection::graceful_shutdown, quiet, limit).await;
+}
+
+/// What ends a connection beside itself.
+struct Life {
+    peer: Option<SocketAddr>,
+    phase: watch::Receiver<Phase>,
+    /// How long a client may take to close once its connection is too old.
+    grace: Option<Duration>,
+}
+
+impl Life {
+    /// Drives a connection to its end; `leave` has it take no further requests.
+    async fn attend<C: Future<Output = Result<(), E>>, E: Display>(
+        mut self,
+        mut connection: Pin<&mut C>,
+        leave: impl Fn(Pin<&mut C>),
+        mut quiet: Pin<&mut impl Future<Output = Quiet>>,
+        age: Pin<&mut impl Future<Output = ()>>,
+    ) {
+        let peer = self.peer;
+        let mut goodbye = pin!(after(None));
+        let mut age = age;
+        let mut draining = false;
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        tracing::debug!(?peer, %error, "connection broke");
+                    }
                     return;
                 }
-                if !draining {
-                    connection.as_mut().graceful_shutdown();
+                changed = self.phase.changed() => {
+                    if changed.is_err() || *self.phase.borrow() == Phase::Closed {
+                        return;
+                    }
+                    if !draining {
+                        leave(connection.as_mut());
+                    }
                 }
-            }
-            why = quiet.as_mut(), if !draining => {
-                tracing::debug!(?peer, ?why, "connection is closed");
-                if why == Quiet::SlowHead {
-                    return;
+                why = quiet.as_mut(), if !draining => {
+                    tracing::debug!(?peer, ?why, "connection is closed");
+                    if why == Quiet::SlowHead {
+                        return;
+                    }
+                    leave(connection.as_mut());
+                    draining = true;
+                    goodbye.set(after(Some(GOODBYE)));
                 }
-                connection.as_mut().graceful_shutdown();
-                draining = true;
-                limit.set(after(Some(GOODBYE)));
-            }
-            () = limit.as_mut() => {
-                if draining {
-                    return;
+                () = age.as_mut(), if !draining => {
+                    leave(connection.as_mut());
+                    draining = true;
+                    goodbye.set(after(self.grace));
                 }
-                connection.as_mut().graceful_shutdown();
-                draining = true;
-                limit.set(after(grace));
+                () = goodbye.as_mut(), if draining => return,
             }
         }
     }

@@ -13,6 +13,7 @@ mod read;
 mod service;
 mod slow;
 mod sockets;
+mod version;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
+use http::request::Parts;
 
 use crate::memory::Memory;
 use crate::settings::{Cors, KeepaliveServerParameters};
@@ -40,7 +42,7 @@ pub struct ServerOptions {
     pub http: Option<usize>,
     /// TLS, or plain text.
     pub tls: Option<Arc<ServerTls>>,
-    /// Requests at once on one HTTP/2 connection; without it the HTTP stack's default (200).
+    /// Requests at once on one HTTP/2 connection; without it 200.
     pub max_concurrent_streams: Option<u32>,
     /// Pings and age of connections.
     pub keepalive: KeepaliveServerParameters,
@@ -140,8 +142,8 @@ pub struct Request<R> {
     pub protocol: Protocol,
     /// How the body is written, and how the answer's message has to be.
     pub encoding: Encoding,
-    /// Its headers.
-    pub headers: HeaderMap,
+    /// Its head, which other requests of the same client may share.
+    pub head: Arc<Parts>,
     /// The client's address; none on a unix socket.
     pub peer: Option<Arc<str>>,
     /// Who the client proved to be.
@@ -150,6 +152,13 @@ pub struct Request<R> {
     pub timeout: Option<Duration>,
     /// The message, unpacked and in one piece.
     pub body: Bytes,
+}
+
+impl<R> Request<R> {
+    /// Its headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
 }
 
 /// The answer to a request.

@@ -1,12 +1,13 @@
 //! A request's body in one piece, unpacked, within its limit.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, HeaderName};
+use http_body::Body;
 use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Incoming};
 
 use crate::code::Code;
 use crate::compression::{ACCEPTED, Codec, UnpackError};
@@ -15,6 +16,13 @@ use crate::memory::{NoRoom, Room};
 use crate::status::Status;
 
 pub(super) const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+
+/// A body that comes in pieces, by either version of HTTP.
+pub(super) trait Incomplete:
+    Body<Data = Bytes, Error: Display + Send> + Send + Unpin + 'static
+{
+}
+impl<B: Body<Data = Bytes, Error: Display + Send> + Send + Unpin + 'static> Incomplete for B {}
 
 /// Why a body was not read.
 #[derive(Debug)]
@@ -63,7 +71,7 @@ impl From<NoRoom> for Unread {
 /// The one message of a unary gRPC call.
 pub(super) async fn grpc(
     headers: &HeaderMap,
-    mut body: Incoming,
+    mut body: impl Incomplete,
     limit: usize,
     mut room: Room,
 ) -> Result<Bytes, Unread> {
@@ -97,7 +105,7 @@ fn framing(error: FrameError) -> Unread {
 pub(super) async fn http(
     headers: &HeaderMap,
     codings: Option<&[String]>,
-    mut body: Incoming,
+    mut body: impl Incomplete,
     limit: usize,
     mut room: Room,
 ) -> Result<Bytes, Unread> {
@@ -185,7 +193,7 @@ fn allowed(headers: &HeaderMap, codings: Option<&[String]>) -> Result<(), Unread
     Err(Unread::UnknownEncoding(Status::new(Code::Unimplemented, message)))
 }
 
-async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Unread> {
+async fn next(body: &mut impl Incomplete) -> Result<Option<Bytes>, Unread> {
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Unread::malformed(format!("the body broke off: {error}")))?;
         if let Ok(data) = frame.into_data() {
@@ -197,7 +205,7 @@ async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Unread> {
 
 /// Goes on reading a refused HTTP body for a while: a socket closed over unread bytes is reset, and the
 /// client would see that in place of the answer.
-pub(super) fn drain(mut body: Incoming, limit: usize) {
+pub(super) fn drain(mut body: impl Incomplete, limit: usize) {
     tokio::spawn(tokio::time::timeout(Duration::from_secs(5), async move {
         let mut left = limit;
         while let Ok(Some(chunk)) = next(&mut body).await {

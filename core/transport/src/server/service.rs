@@ -4,43 +4,74 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::header::{CONTENT_TYPE, ORIGIN};
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::request::Parts;
+use http::{HeaderMap, Method, Response, StatusCode};
+use http_body_util::Full;
 use hyper::body::Incoming;
+use streamgauge_http2 as http2;
 
 use super::answer::{self, Answer};
 use super::cors;
-use super::read::{self, Unread};
+use super::read::{self, Incomplete, Unread};
+use super::slow::Activity;
 use super::{Denied, Encoding, Handler, Protocol, Reply, Request, ServerOptions};
 use crate::code::Code;
 use crate::memory::Room;
 use crate::status::Status;
 
-pub(super) async fn answer<H: Handler>(
+/// What all requests of a connection have in common.
+pub(super) struct Door<H> {
+    pub options: Arc<ServerOptions>,
+    pub handler: Arc<H>,
+    pub peer: Option<Arc<str>>,
+    pub activity: Arc<Activity>,
+}
+
+/// The requests of an HTTP/2 connection.
+pub(super) struct Requests<H>(pub Arc<Door<H>>);
+
+impl<H: Handler> http2::Service for Requests<H> {
+    type Future = BoxFuture<'static, http2::Answer>;
+
+    fn call(&self, head: Arc<Parts>, body: http2::Body) -> Self::Future {
+        let door = self.0.clone();
+        Box::pin(async move {
+            let _under_way = door.activity.request();
+            match (door.options.grpc.filter(|_| is_grpc(&head.headers)), door.options.http) {
+                (Some(limit), _) => grpc_call(head, body, limit, &door).await,
+                (None, Some(limit)) => answer::by_http2(http_answer(head, body, limit, &door).await),
+                (None, None) => answer::by_http2(answer::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, GRPC_ONLY)),
+            }
+        })
+    }
+}
+
+const GRPC_ONLY: &str = "415 this port speaks gRPC only: content-type application/grpc on HTTP/2";
+
+/// A request by HTTP/1.1.
+pub(super) async fn http1<H: Handler>(
     request: http::Request<Incoming>,
-    peer: Option<Arc<str>>,
-    options: &ServerOptions,
-    handler: &H,
-) -> Result<Answer, Infallible> {
-    let grpc = options.grpc.filter(|_| is_grpc(request.headers()) && request.version() == Version::HTTP_2);
-    Ok(match (grpc, options.http) {
-        (Some(limit), _) => grpc_call(request, peer, limit, options, handler).await,
-        (None, Some(limit)) => http_answer(request, peer, limit, options, handler).await,
-        (None, None) => answer::text(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "415 this port speaks gRPC only: content-type application/grpc on HTTP/2",
-        ),
-    })
+    door: Arc<Door<H>>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let _under_way = door.activity.request();
+    let (head, body) = request.into_parts();
+    let answer = match door.options.http {
+        Some(limit) => http_answer(Arc::new(head), body, limit, &door).await,
+        None => answer::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, GRPC_ONLY),
+    };
+    Ok(answer.map(Full::new))
 }
 
 async fn grpc_call<H: Handler>(
-    request: http::Request<Incoming>,
-    peer: Option<Arc<str>>,
+    head: Arc<Parts>,
+    body: http2::Body,
     limit: usize,
-    options: &ServerOptions,
-    handler: &H,
-) -> Answer {
-    let (head, body) = request.into_parts();
+    door: &Door<H>,
+) -> http2::Answer {
+    let handler = &*door.handler;
     let path = head.uri.path();
     let Some(route) = handler.route(Protocol::Grpc, path) else {
         return answer::grpc_refusal(&Status::new(Code::Unimplemented, format!("unknown service {path}")));
@@ -53,7 +84,7 @@ async fn grpc_call<H: Handler>(
             return answer::grpc_refusal(&status);
         }
     };
-    let body = match read::grpc(&head.headers, body, limit, Room::new(options.memory.as_ref())).await {
+    let body = match read::grpc(&head.headers, body, limit, Room::new(door.options.memory.as_ref())).await {
         Ok(body) => body,
         Err(unread) => {
             handler.refused(route, unread.status());
@@ -61,8 +92,8 @@ async fn grpc_call<H: Handler>(
         }
     };
     let timeout = grpc_timeout(&head.headers);
-    let (protocol, encoding) = (Protocol::Grpc, Encoding::Proto);
-    let request = Request { route, protocol, encoding, headers: head.headers, peer, identity, timeout, body };
+    let (protocol, encoding, peer) = (Protocol::Grpc, Encoding::Proto, door.peer.clone());
+    let request = Request { route, protocol, encoding, head, peer, identity, timeout, body };
     match handler.handle(request).await {
         Reply::Ok(message) => answer::grpc(message),
         Reply::Refused(status) => answer::grpc_refusal(&status),
@@ -71,25 +102,25 @@ async fn grpc_call<H: Handler>(
 
 /// The answer by HTTP with the headers that do not depend on it.
 async fn http_answer<H: Handler>(
-    request: http::Request<Incoming>,
-    peer: Option<Arc<str>>,
+    head: Arc<Parts>,
+    body: impl Incomplete,
     limit: usize,
-    options: &ServerOptions,
-    handler: &H,
+    door: &Door<H>,
 ) -> Answer {
-    let Some(cors) = &options.cors else {
-        return with(&options.response_headers, http_post(request, peer, limit, options, handler).await);
+    let common = &door.options.response_headers;
+    let Some(cors) = &door.options.cors else {
+        return with(common, http_post(head, body, limit, door).await);
     };
-    if cors::is_preflight(request.method(), request.headers()) {
+    if cors::is_preflight(&head.method, &head.headers) {
         let mut answer = answer::nothing();
-        cors::preflight(cors, request.headers(), answer.headers_mut());
-        return with(&options.response_headers, answer);
+        cors::preflight(cors, &head.headers, answer.headers_mut());
+        return with(common, answer);
     }
     let origin: HeaderMap =
-        request.headers().get(ORIGIN).map(|origin| (ORIGIN, origin.clone())).into_iter().collect();
-    let mut answer = http_post(request, peer, limit, options, handler).await;
+        head.headers.get(ORIGIN).map(|origin| (ORIGIN, origin.clone())).into_iter().collect();
+    let mut answer = http_post(head, body, limit, door).await;
     cors::actual(cors, &origin, answer.headers_mut());
-    with(&options.response_headers, answer)
+    with(common, answer)
 }
 
 fn with(headers: &HeaderMap, mut answer: Answer) -> Answer {
@@ -100,13 +131,12 @@ fn with(headers: &HeaderMap, mut answer: Answer) -> Answer {
 }
 
 async fn http_post<H: Handler>(
-    request: http::Request<Incoming>,
-    peer: Option<Arc<str>>,
+    head: Arc<Parts>,
+    body: impl Incomplete,
     limit: usize,
-    options: &ServerOptions,
-    handler: &H,
+    door: &Door<H>,
 ) -> Answer {
-    let (head, body) = request.into_parts();
+    let (options, handler) = (&*door.options, &*door.handler);
     let Some(route) = handler.route(Protocol::Http, head.uri.path()) else {
         return answer::text(StatusCode::NOT_FOUND, "404 page not found");
     };
@@ -147,8 +177,8 @@ async fn http_post<H: Handler>(
             return answer::http_refusal(code, unread.status(), encoding);
         }
     };
-    let (protocol, timeout) = (Protocol::Http, None);
-    let request = Request { route, protocol, encoding, headers: head.headers, peer, identity, timeout, body };
+    let (protocol, timeout, peer) = (Protocol::Http, None, door.peer.clone());
+    let request = Request { route, protocol, encoding, head, peer, identity, timeout, body };
     match handler.handle(request).await {
         Reply::Ok(message) => answer::http(message, encoding),
         Reply::Refused(status) => answer::http_refusal(status.code.to_http(), &status, encoding),

@@ -64,7 +64,11 @@ impl Handler for Recorder {
 
     fn handle(&self, request: Request<()>) -> futures_util::future::BoxFuture<'_, Reply> {
         Box::pin(async move {
-            self.requests.lock().unwrap().push((request.protocol, request.headers, request.timeout));
+            self.requests.lock().unwrap().push((
+                request.protocol,
+                request.headers().clone(),
+                request.timeout,
+            ));
             self.peers.lock().unwrap().push(request.peer);
             self.bodies.lock().unwrap().push(request.body);
             if self.hold.load(std::sync::atomic::Ordering::SeqCst) {
