@@ -10,6 +10,7 @@ mod budget;
 mod connection;
 mod core;
 mod frame;
+pub mod fuzz;
 mod head;
 mod hpack;
 mod settings;

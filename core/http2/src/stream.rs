@@ -135,6 +135,13 @@ impl<F> Streams<F> {
         self.next = (self.next + 1) % CLOSED;
     }
 
+    /// The client knows by now that a stream is closed.
+    pub fn settled(&mut self, id: u32) {
+        if let Some(closed) = self.closed.iter_mut().find(|closed| closed.0 == id) {
+            closed.1 = false;
+        }
+    }
+
     /// Whether a stream was closed lately, and if by a reset of ours.
     pub fn was_closed(&self, id: u32) -> Option<bool> {
         self.closed.iter().find(|closed| closed.0 == id).map(|closed| closed.1)

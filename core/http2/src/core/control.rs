@@ -113,6 +113,7 @@ impl<S: Service> Core<S> {
             }
             None => {
                 self.is_no_new_stream(head.stream)?;
+                self.streams.settled(head.stream);
                 self.spend_control()
             }
         }

@@ -98,7 +98,7 @@ fn request(timeout: Option<Duration>) -> Request<Signal> {
         route: Signal::Logs,
         protocol: Protocol::Grpc,
         encoding: Encoding::Proto,
-        headers: HeaderMap::new(),
+        head: Arc::new(tonic::codegen::http::Request::new(()).into_parts().0),
         peer: Some("127.0.0.1:1".into()),
         identity: None,
         timeout,
