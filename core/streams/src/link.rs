@@ -3,6 +3,7 @@
 //! core/redis shares one connection a node among all who watch, and sends nothing that writes. A job blocks, writes and
 //! reads megabytes: it has links of its own, made from the same target, TLS and login.
 
+mod asking;
 mod refusal;
 mod reply;
 mod request;
@@ -37,11 +38,19 @@ pub struct Link {
     place: String,
     read: BytesMut,
     scan: Scan,
-    /// Commands of the requests that are under way, and how many of the first one's are not answered.
-    owed: VecDeque<usize>,
+    /// Requests that are under way, and how many commands of the first one are not answered.
+    owed: VecDeque<Owed>,
     left: usize,
     /// Half a request was sent, or nonsense came.
     is_broken: bool,
+    /// ASKING goes before every command.
+    asking: bool,
+}
+
+/// The commands of a request, and which of them are ASKING.
+struct Owed {
+    commands: usize,
+    asking: Vec<bool>,
 }
 
 impl Link {
@@ -63,6 +72,7 @@ impl Link {
                 owed: VecDeque::new(),
                 left: 0,
                 is_broken: false,
+                asking: false,
             };
             link.greet(node, name, deadline).await?;
             Ok(link)
@@ -132,7 +142,12 @@ impl Link {
         }
         // Also when this future is dropped half-way.
         self.is_broken = true;
-        match timeout_at(deadline, self.socket.write_all(request.bytes())).await {
+        let asked = self.asking.then(|| asking::request(request));
+        let (bytes, owed) = match &asked {
+            Some((bytes, asking)) => (&bytes[..], Owed { commands: asking.len(), asking: asking.clone() }),
+            None => (request.bytes(), Owed { commands: request.commands(), asking: Vec::new() }),
+        };
+        match timeout_at(deadline, self.socket.write_all(bytes)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(self.lost(&error)),
             Err(_) => return Err(self.late()),
@@ -144,9 +159,9 @@ impl Link {
         }
         self.is_broken = false;
         if self.owed.is_empty() {
-            self.left = request.commands();
+            self.left = owed.commands;
         }
-        self.owed.push_back(request.commands());
+        self.owed.push_back(owed);
         Ok(())
     }
 
@@ -172,6 +187,12 @@ impl Link {
         }
     }
 
+    /// From now on ASKING goes before every command, or not any more: the node is about to get the keys, and has some already.
+    /// Nobody hears of its answers.
+    pub fn ask(&mut self, asking: bool) {
+        self.asking = asking;
+    }
+
     /// Requests whose replies were not received yet.
     pub fn under_way(&self) -> usize {
         self.owed.len()
@@ -183,9 +204,9 @@ impl Link {
     }
 
     fn whole(&mut self) -> Result<Option<Replies>, Unreachable> {
-        let Some(&commands) = self.owed.front() else {
+        if self.owed.is_empty() {
             return Err(self.lost(&"no reply is due"));
-        };
+        }
         let scanned = self.scan.replies(&self.read, &mut self.left);
         if let Err(malformed) = scanned {
             return Err(self.broken(&malformed));
@@ -198,12 +219,17 @@ impl Link {
         }
         let end = std::mem::take(&mut self.scan.at);
         let bytes = self.read.split_to(end).freeze();
-        self.owed.pop_front();
-        self.left = self.owed.front().copied().unwrap_or(0);
+        let Some(Owed { commands, asking }) = self.owed.pop_front() else {
+            return Err(self.lost(&"no reply is due"));
+        };
+        self.left = self.owed.front().map_or(0, |next| next.commands);
         if self.owed.is_empty() && self.read.has_remaining() {
             return Err(self.broken(&"more came than was asked for"));
         }
-        Ok(Some(Replies::new(bytes, commands)))
+        match asking.is_empty() {
+            true => Ok(Some(Replies::new(bytes, commands))),
+            false => asking::replies(&bytes, &asking).map(Some).map_err(|malformed| self.broken(&malformed)),
+        }
     }
 
     fn broken(&mut self, why: &dyn std::fmt::Display) -> Unreachable {

@@ -42,7 +42,7 @@ pub struct RedisStreamConfig {
     /// Where the endpoint is a sentinel: how to log in there, and which master is meant.
     pub sentinel: Option<Sentinel>,
     /// The stream's key, with places for data: `{signal}`, and `{attribute}` or `{attribute:-otherwise}` for an attribute
-    /// of the record or its resource (with OTLP encodings of the resource). `{{` and `}}` are the signs themselves. Must
+    /// of the record or its resource. `{{` and `}}` are the signs themselves. Must
     /// be given.
     pub stream: String,
     /// The most streams that data may name, not counting shards; what would make more goes to one whose places say

@@ -20,6 +20,7 @@ use super::config::RedisStreamConfig;
 use super::lines::{Abilities, Line, Lines};
 use super::plan::{Chunk, Plan, Writing};
 use super::progress::{Part, Progress};
+use super::sort::Share;
 use super::trim::Trimmer;
 
 /// How often one attempt follows MOVED and ASK, opens a connection that was closed behind its back, or learns that the
@@ -261,8 +262,10 @@ impl RedisStream {
     fn rest_of(&self, signal: Signal, bytes: &Bytes, part: &Part) -> Left {
         let is_otlp = matches!(self.writing.format.encoding, Encoding::OtlpProto | Encoding::OtlpJson);
         let pieces = match is_otlp {
-            true => Ok(self.writing.pieces(signal, bytes, part.serial)),
-            false => split(signal, bytes, Limit::Items(1)),
+            true => Ok(self.writing.pieces(signal, bytes)),
+            false => split(signal, bytes, Limit::Items(1)).map(|pieces| {
+                pieces.into_iter().map(|piece| Share { name: None, bytes: piece.bytes }).collect()
+            }),
         };
         let Ok(pieces) = pieces else { return Left::All };
         let (mut entry, mut rest, mut items) = (0, Vec::new(), 0);

@@ -2,7 +2,7 @@
 //!
 //! - [`config`]: the section.
 //! - `name`: which stream an entry goes to: a template, and shards.
-//! - `plan`: a request becomes XADD commands, by stream.
+//! - `plan`: a request becomes XADD commands, by stream; `sort`: one of OTLP by what its records say.
 //! - `export`: one attempt: rounds of commands to the nodes that have the streams, and what their answers mean.
 //! - `progress`: which entries of a part are in Redis already: only the others are sent again.
 //! - `lines`: connections. `trim`: safe trimming for servers that cannot do it themselves.
@@ -15,6 +15,7 @@ mod lines;
 mod name;
 mod plan;
 mod progress;
+mod sort;
 #[cfg(test)]
 mod tests;
 mod trim;

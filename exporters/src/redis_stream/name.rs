@@ -1,11 +1,11 @@
 //! Which stream an entry goes to.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
 use streamgauge_component::Signal;
-use streamgauge_streams::encoding::Lookup;
 
 /// What stands in a name for an attribute that is not there.
 const UNKNOWN: &str = "unknown";
@@ -13,6 +13,9 @@ const UNKNOWN: &str = "unknown";
 const OVERFLOW: &str = "overflow";
 /// The most bytes of an attribute that become part of a name.
 const LONGEST: usize = 200;
+
+/// Gives the value of an attribute as text.
+pub(super) type Get<'g> = dyn Fn(&str) -> Option<Cow<'g, str>> + 'g;
 
 /// A stream's name with places for attributes: `events:{project.id:-none}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,15 +78,15 @@ impl Template {
         self.0.iter().any(|piece| matches!(piece, Piece::Attribute { .. }))
     }
 
-    fn write(&self, signal: Signal, attributes: Option<&Lookup<'_>>, out: &mut Vec<u8>) {
+    fn write(&self, signal: Signal, attributes: Option<&Get<'_>>, out: &mut Vec<u8>) {
         for piece in &self.0 {
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
                 Piece::Signal => out.extend_from_slice(signal.name().as_bytes()),
                 Piece::Attribute { name, otherwise } => match attributes {
                     None => out.extend_from_slice(OVERFLOW.as_bytes()),
-                    Some(attributes) => {
-                        let value = attributes.get(name).filter(|value| !value.is_empty());
+                    Some(get) => {
+                        let value = get(name).filter(|value| !value.is_empty());
                         tame(value.as_deref().unwrap_or(otherwise), out);
                     }
                 },
@@ -123,21 +126,48 @@ impl Namer {
         self.template.reads_data() || (self.shards > 1 && self.shard_by.is_some())
     }
 
+    /// The attributes that the key depends on.
+    pub fn attributes(&self) -> impl Iterator<Item = &str> {
+        let places = self.template.0.iter().filter_map(|piece| match piece {
+            Piece::Attribute { name, .. } => Some(name.as_str()),
+            _ => None,
+        });
+        places.chain(self.shard_by.as_deref())
+    }
+
     /// The stream's key. `turn` spreads what no attribute does.
-    pub fn key(&self, signal: Signal, attributes: &Lookup<'_>, turn: u64) -> Vec<u8> {
+    pub fn key(&self, signal: Signal, get: &Get<'_>, turn: u64) -> Vec<u8> {
+        let (mut key, value) = self.name(signal, get);
+        self.shard(&mut key, value, turn);
+        key
+    }
+
+    /// The key without its shard, and what decides on that.
+    pub fn name(&self, signal: Signal, get: &Get<'_>) -> (Vec<u8>, Option<u64>) {
         let mut key = Vec::with_capacity(64);
-        self.template.write(signal, Some(attributes), &mut key);
+        self.template.write(signal, Some(get), &mut key);
         if self.template.reads_data() && !self.is_known(&key) {
             key.clear();
             self.template.write(signal, None, &mut key);
         }
+        let value = self.shard_by.as_ref().filter(|_| self.shards > 1).and_then(|name| get(name));
+        (key, value.map(|value| hash(value.as_bytes()) % self.shards))
+    }
+
+    /// The key of what would make too much of its own.
+    pub fn overflow(&self, signal: Signal) -> (Vec<u8>, Option<u64>) {
+        let mut key = Vec::new();
+        self.template.write(signal, None, &mut key);
+        (key, None)
+    }
+
+    /// Adds the shard.
+    pub fn shard(&self, key: &mut Vec<u8>, value: Option<u64>, turn: u64) {
         if self.shards > 1 {
-            let value = self.shard_by.as_ref().and_then(|name| attributes.get(name));
-            let shard = value.map_or(turn, |value| hash(value.as_bytes())) % self.shards;
+            let shard = value.unwrap_or(turn % self.shards);
             // In braces it decides on the slot of a cluster, also for a dead letter beside the stream.
             key.extend_from_slice(format!(":{{{shard}}}").as_bytes());
         }
-        key
     }
 
     fn is_known(&self, key: &[u8]) -> bool {
@@ -173,7 +203,10 @@ mod tests {
         let (mut keys, mut turn) = (Vec::new(), 0);
         let format = Format::of(Encoding::Fields);
         format.encode(Signal::Logs, &logs.finish(), &mut Fields::default(), &mut |message| {
-            keys.push(String::from_utf8(namer.key(Signal::Logs, &message.attributes, turn)).unwrap());
+            keys.push(
+                String::from_utf8(namer.key(Signal::Logs, &|name| message.attributes.get(name), turn))
+                    .unwrap(),
+            );
             turn += 1;
         });
         keys

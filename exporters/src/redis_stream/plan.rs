@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use streamgauge_component::Signal;
-use streamgauge_pdata::{Limit, Piece, split, split_resources};
+use streamgauge_pdata::{Limit, split};
 use streamgauge_redis::StreamId;
 use streamgauge_streams::Request;
 use streamgauge_streams::encoding::{Encoding, Fields, Format, Message};
@@ -13,6 +13,7 @@ use streamgauge_streams::encoding::{Encoding, Fields, Format, Message};
 use super::lines::Abilities;
 use super::name::Namer;
 use super::progress::Part;
+use super::sort::{Share, sort};
 
 /// How much is sent before the answers are read.
 const CHUNK_COMMANDS: usize = 1000;
@@ -107,9 +108,17 @@ impl Writing {
         each: &mut dyn FnMut(usize, &[u8], Message<'_>),
     ) -> usize {
         let (mut entry, mut broken, mut fields) = (0, 0, Fields::default());
-        for piece in self.pieces(signal, part, serial) {
-            broken += self.format.encode(signal, &piece.bytes, &mut fields, &mut |message| {
-                let key = self.namer.key(signal, &message.attributes, serial.wrapping_add(entry as u64));
+        for Share { name, bytes } in self.pieces(signal, part) {
+            broken += self.format.encode(signal, &bytes, &mut fields, &mut |message| {
+                let turn = serial.wrapping_add(entry as u64);
+                let key = match &name {
+                    Some((name, shard)) => {
+                        let mut key = name.clone();
+                        self.namer.shard(&mut key, *shard, turn);
+                        key
+                    }
+                    None => self.namer.key(signal, &|name| message.attributes.get(name), turn),
+                };
                 each(entry, &key, message);
                 entry += 1;
             });
@@ -118,38 +127,23 @@ impl Writing {
     }
 
     /// The requests that a part is written as: itself where its records become entries; with OTLP one for each entry.
-    pub fn pieces(&self, signal: Signal, part: &Bytes, serial: u64) -> Vec<Piece> {
-        let whole = || vec![Piece { bytes: part.clone(), items: 0 }];
+    pub fn pieces(&self, signal: Signal, part: &Bytes) -> Vec<Share> {
+        let whole = || vec![Share { name: None, bytes: part.clone() }];
         if !matches!(self.format.encoding, Encoding::OtlpProto | Encoding::OtlpJson) {
             return whole();
         }
-        let groups = match self.namer.reads_data() {
-            true => split_resources(signal, part).map(|resources| self.by_stream(signal, resources, serial)),
-            false => Ok(whole()),
+        let shares = match self.namer.reads_data() {
+            true => sort(&self.namer, signal, part).unwrap_or_else(|_| whole()),
+            false => whole(),
         };
         let limit = Limit::Bytes(self.max_entry_bytes);
-        let cut = |group: Piece| split(signal, &group.bytes, limit).unwrap_or_else(|_| vec![group]);
-        groups.unwrap_or_else(|_| whole()).into_iter().flat_map(cut).collect()
-    }
-
-    /// Neighbouring resources that go to one stream are one request.
-    fn by_stream(&self, signal: Signal, resources: Vec<Piece>, serial: u64) -> Vec<Piece> {
-        let mut groups: Vec<(Vec<u8>, Vec<Bytes>)> = Vec::new();
-        let (format, mut fields) = (Format::of(Encoding::OtlpProto), Fields::default());
-        for resource in resources {
-            format.encode(signal, &resource.bytes, &mut fields, &mut |message| {
-                let key = self.namer.key(signal, &message.attributes, serial);
-                match groups.iter_mut().find(|(known, _)| *known == key) {
-                    Some((_, pieces)) => pieces.push(resource.bytes.clone()),
-                    None => groups.push((key, vec![resource.bytes.clone()])),
-                }
-            });
-        }
-        let join = |(_, mut pieces): (_, Vec<Bytes>)| match pieces.len() {
-            1 => Piece { bytes: pieces.swap_remove(0), items: 0 },
-            _ => Piece { bytes: pieces.concat().into(), items: 0 },
+        let cut = |Share { name, bytes }: Share| match split(signal, &bytes, limit) {
+            Ok(pieces) => {
+                pieces.into_iter().map(|piece| Share { name: name.clone(), bytes: piece.bytes }).collect()
+            }
+            Err(_) => vec![Share { name, bytes }],
         };
-        groups.into_iter().map(join).collect()
+        shares.into_iter().flat_map(cut).collect()
     }
 
     #[allow(clippy::too_many_arguments, reason = "one command, and all that its words depend on")]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use streamgauge_redis::Unreachable;
+use streamgauge_redis::{Monitor, Unreachable};
 use streamgauge_streams::{Link, Refusal, Replies, Request};
 use tokio::time::Instant;
 
@@ -57,29 +57,45 @@ pub(super) struct Line {
     job: Arc<Job>,
     key: Vec<u8>,
     link: Option<Link>,
+    /// Where ASK sent us: the node that is about to have the key.
+    asks: Option<Arc<Monitor>>,
     /// How many links there have been.
     pub made: u64,
 }
 
 impl Line {
     pub fn new(job: &Arc<Job>, key: &[u8]) -> Self {
-        Line { job: job.clone(), key: key.to_vec(), link: None, made: 0 }
+        Line { job: job.clone(), key: key.to_vec(), link: None, asks: None, made: 0 }
     }
 
     /// The link; made when there is none.
     pub async fn link(&mut self) -> Result<&mut Link, Unreachable> {
         let deadline = Instant::now() + PATIENCE;
+        if let Some(asked) = &self.asks
+            && let Ok(owner) = self.job.owners.of(&self.key, deadline).await
+            && Arc::ptr_eq(&owner, asked)
+        {
+            // It has the slot now.
+            self.asks = None;
+            self.link.iter_mut().for_each(|link| link.ask(false));
+        }
         let link = match self.link.take() {
             Some(link) => link,
             None => {
-                let owner = self.job.owners.of(&self.key, deadline).await?;
+                let owner = match &self.asks {
+                    Some(asked) => asked.clone(),
+                    None => self.job.owners.of(&self.key, deadline).await?,
+                };
                 let name = format!("streamgauge:{}", self.job.host.id());
                 let link = Link::open(&owner, &name, deadline).await;
                 if link.is_err() {
+                    self.asks = None;
                     self.job.owners.suspect();
                 }
                 self.made += 1;
-                link?
+                let mut link = link?;
+                link.ask(self.asks.is_some());
+                link
             }
         };
         Ok(self.link.insert(link))
@@ -102,6 +118,7 @@ impl Line {
 
     /// The link is of no use any more.
     pub fn lose(&mut self) {
+        self.asks = None;
         if self.link.take().is_some() {
             self.job.counters.reconnects.value.add(1);
             self.job.owners.suspect();
@@ -112,7 +129,8 @@ impl Line {
     pub async fn heed(&mut self, refusal: &Refusal) {
         if refusal.kind.is_about_the_node() || refusal.kind == streamgauge_streams::Kind::NoAuth {
             self.link = None;
-            self.job.owners.redirected(refusal, Instant::now() + PATIENCE).await;
+            let found = self.job.owners.redirected(refusal, Instant::now() + PATIENCE).await;
+            self.asks = found.filter(|(_, asking)| *asking).map(|(node, _)| node);
         }
     }
 }

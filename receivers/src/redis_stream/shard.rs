@@ -22,13 +22,9 @@ use super::stream::Stream;
 /// What is left of a lease when nothing is begun any more: clocks run differently, and commands are on their way.
 const MARGIN: f64 = 0.1;
 
-/// Takes or keeps a lease; who cannot have it leaves word how many it has.
-const TAKE: &str = "local who = redis.call('GET', KEYS[1]) \
-                    if who and who ~= ARGV[1] then redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[2]) return 0 end \
-                    redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) \
-                    local wish = redis.call('GET', KEYS[2]) \
-                    if wish then redis.call('DEL', KEYS[2]) return wish end \
-                    return 1";
+/// Takes or keeps a lease.
+const TAKE: &str = "local who = redis.call('GET', KEYS[1]) if who and who ~= ARGV[1] then return 0 end \
+                    redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1";
 /// Gives a lease back.
 const GIVE: &str =
     "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
@@ -186,21 +182,24 @@ impl Shard {
 
     /// `Some` when it is ours now, with the wish of another one.
     async fn take(&self, line: &mut Line) -> Result<Option<Option<usize>>, Failed> {
-        let (life, has) = (self.job.config.ordering.lease.as_millis() as u64, self.job.leases.load(Relaxed));
+        let life = (self.job.config.ordering.lease.as_millis() as u64).max(2);
+        let [lease, wish] = &self.keys;
         let mut request = Request::new();
-        request
-            .begin(8)
-            .word(b"EVAL")
-            .word(TAKE.as_bytes())
-            .word(b"2")
-            .word(&self.keys[0])
-            .word(&self.keys[1]);
-        request.word(self.job.token.as_bytes()).number(life.max(1)).number(has as u64);
-        match line.call(&request).await?.last().ok()? {
-            Reply::Integer(0) => Ok(None),
-            Reply::Text(wish) => Ok(Some(std::str::from_utf8(wish).ok().and_then(|wish| wish.parse().ok()))),
-            _ => Ok(Some(None)),
-        }
+        request.begin(6).word(b"EVAL").word(TAKE.as_bytes()).word(b"1").word(lease);
+        request.word(self.job.token.as_bytes()).number(life);
+        // Not in one step: while a slot is on its way, commands of two keys want both to be there.
+        match self.holds() {
+            true => request.command(&[b"GET", wish]),
+            false => {
+                let has = self.job.leases.load(Relaxed) as u64;
+                request.begin(5).word(b"SET").word(wish).number(has).word(b"PX").number(life / 2)
+            }
+        };
+        let replies = line.call(&request).await?;
+        let mut replies = replies.iter();
+        let is_ours = replies.next().unwrap_or(Reply::Nil).ok()?.integer() == Some(1);
+        let wish = replies.next().and_then(|wish| std::str::from_utf8(wish.text()?).ok()?.parse().ok());
+        Ok(is_ours.then_some(wish))
     }
 
     /// Gives it back: what was read is settled, and Redis knows.

@@ -58,6 +58,69 @@ async fn a_large_request_is_several_entries_and_a_template_splits_by_resource() 
 }
 
 #[tokio::test]
+async fn with_otlp_records_go_to_the_streams_that_they_name_and_say_what_they_said() {
+    let redis = Redis::start();
+    let mut logs = LogsBuilder::new();
+    let mut resource = logs.resource([("service.name", "shop"), ("topic", "other")]);
+    let mut scope = resource.scope("scope", "1");
+    for (body, topic) in [("0", Some("chat")), ("1", Some("ticket")), ("2", Some("chat")), ("3", None)] {
+        let mut record = scope.record(1);
+        record.body(body);
+        if let Some(topic) = topic {
+            record.attribute("topic", topic);
+        }
+    }
+    drop(scope);
+    drop(resource);
+    let mixed = logs.finish();
+    for (encoding, name) in [(Encoding::OtlpProto, "otlp_proto"), (Encoding::OtlpJson, "otlp_json")] {
+        let yaml = format!("stream: '{name}:{{topic}}:{{service.name}}'\nencoding: {name}");
+        to(&redis, &yaml).export(&request(Signal::Logs, vec![mixed.clone()])).await.unwrap();
+        for (topic, bodies) in [("chat", &["0", "2"][..]), ("ticket", &["1"]), ("other", &["3"])] {
+            let all = entries(&redis, &format!("{name}:{topic}:shop"));
+            assert_eq!(all.len(), 1, "{topic}");
+            let format = Format::of(encoding);
+            let origin = Origin { stream: b"s", group: None, read_at: 1 };
+            let mut decoder = Decoder::new(&format, Signal::Logs, origin);
+            let fields = [(&b"body"[..], &*all[0][0].1)];
+            decoder.add(&Entry { id: StreamId::ZERO, fields: &fields }, 0).unwrap();
+            let (bytes, items) = decoder.finish();
+            assert_eq!(items, bodies.len());
+            let seen = streamgauge_pdata::view::LogsView::new(&bytes);
+            let resource = seen.resources().next().unwrap().unwrap();
+            let names: Vec<_> = resource.attributes().into_iter().flatten().map(|(name, _)| name).collect();
+            assert_eq!(names, ["service.name", "topic"], "nothing of ours is left");
+            let scope = resource.scopes().next().unwrap().unwrap();
+            let found: Vec<_> =
+                scope.records().map(|record| record.unwrap().body.to_text().unwrap().into_owned()).collect();
+            assert_eq!(found, bodies);
+        }
+    }
+    // Data points by their own attributes.
+    let mut metrics = MetricsBuilder::new();
+    let (mut resource, mut points) = (metrics.resource(()), 0);
+    let mut scope = resource.scope("", "");
+    let mut gauge = scope.gauge("g", "1", "");
+    for node in ["a", "b", "a"] {
+        points += 1;
+        gauge.point(5).attribute("node", node).int(points);
+    }
+    drop(gauge);
+    drop(scope);
+    drop(resource);
+    let metrics = metrics.finish();
+    let by_node = to(&redis, "stream: 'm:{node}'\nshards: 2\nshard_by: node");
+    by_node.export(&request(Signal::Metrics, vec![metrics])).await.unwrap();
+    let mut items = Vec::new();
+    for stream in ["m:a:{0}", "m:a:{1}", "m:b:{0}", "m:b:{1}"] {
+        let all = entries(&redis, stream);
+        items.extend(all.iter().map(|entry| streamgauge_pdata::count(Signal::Metrics, &entry[0].1)));
+    }
+    items.sort_unstable();
+    assert_eq!(items, [1, 2], "one entry a stream");
+}
+
+#[tokio::test]
 async fn shards_take_turns_and_a_key_keeps_to_its_shard() {
     let redis = Redis::start();
     let round = to(&redis, "stream: r\nshards: 4\nencoding: fields");

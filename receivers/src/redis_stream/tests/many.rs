@@ -42,6 +42,46 @@ async fn streams_all_over_a_cluster_are_read_and_their_dead_letters_written_wher
     rig.stop().await;
 }
 
+/// Adds entries on a node that is about to get their slot.
+fn add_asking(redis: &Redis, stream: &str, count: usize) {
+    let mut pipe = redis::pipe();
+    for n in 0..count {
+        pipe.cmd("ASKING").ignore().cmd("XADD").arg(stream).arg("*").arg("n").arg(n).ignore();
+    }
+    pipe.query::<()>(&mut redis.connection()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_whose_slot_is_on_its_way_is_read_and_acknowledged_where_it_is() {
+    let cluster = Cluster::start(&Server::find("redis-7.0").unwrap());
+    cluster.fill("s", 20);
+    let (slot, from) = (cluster.slot("s"), cluster.owner("s"));
+    let to = (from + 1) % 3;
+    let rig =
+        Rig::with(&cluster.nodes[from].addr(), "streams: [s]", Behaviour::Settle(Outcome::Delivered)).await;
+    let other = "streams: [s], group: {name: o}, ordering: {enabled: true, lease: 1s}";
+    let ordered = Rig::with(&cluster.nodes[from].addr(), other, Behaviour::Settle(Outcome::Delivered)).await;
+    rig.arrived(20).await;
+    ordered.arrived(20).await;
+    cluster.begin_migration(slot, from, to);
+    cluster.move_keys(slot, from, to);
+    add_asking(&cluster.nodes[to], "s", 30);
+    rig.arrived(50).await;
+    ordered.arrived(50).await;
+    rig.until("all is acknowledged", |rig| rig.count("acknowledged") == 50).await;
+    rig.until("it is well", |rig| rig.trouble().is_none()).await;
+    cluster.end_migration(slot, to);
+    cluster.fill("s", 10);
+    rig.arrived(60).await;
+    ordered.arrived(60).await;
+    settled(&cluster.nodes[to], "s").await;
+    let all: Vec<(String, Vec<String>)> = cluster.nodes[to].run("XRANGE s - +");
+    assert!(all.iter().map(|(id, _)| id).eq(ordered.ids().iter()), "in order");
+    ordered.stop().await;
+    assert_eq!((rig.ids().len(), rig.count("lost_by_trim")), (60, 0), "none twice");
+    rig.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_replicas_share_what_one_could_carry_and_one_that_ends_leaves_it_to_the_others() {
     let redis = Redis::start();
