@@ -26,6 +26,8 @@ pub struct StreamRig {
     pub ledger: Ledger,
     /// How it acknowledges.
     pub ack: &'static str,
+    /// Where its dead letters go.
+    pub dead_letter: String,
     /// More settings of the receiver.
     pub more: String,
 }
@@ -40,11 +42,12 @@ impl StreamRig {
     pub fn new() -> StreamRig {
         let sink = OtlpSink::http();
         let wire = Wire::to(&sink.addr());
-        StreamRig { sink, wire, ledger: Ledger::default(), ack: "interval: 20ms", more: String::new() }
+        let (ack, dead_letter) = ("interval: 20ms", DEAD_LETTER.to_owned());
+        StreamRig { sink, wire, ledger: Ledger::default(), ack, dead_letter, more: String::new() }
     }
 
     pub fn yaml(&self, endpoint: &str, name: &str, health: u16) -> String {
-        let (sink, ack, more) = (self.wire.addr(), self.ack, &self.more);
+        let (sink, ack, letters, more) = (self.wire.addr(), self.ack, &self.dead_letter, &self.more);
         format!(
             "receivers:
   redis_stream:
@@ -57,7 +60,7 @@ impl StreamRig {
     claim: {{min_idle: 1s, interval: 300ms}}
     retry: {{max_deliveries: 20, backoff: {{initial: 50ms, max: 200ms}}}}
     discovery_interval: 1s
-    dead_letter: {{stream: '{{{{stream}}}}:dlq'}}
+    dead_letter: {{stream: '{letters}'}}
     shutdown: {{drain_timeout: 2s}}
 {more}
 exporters:
@@ -119,12 +122,19 @@ service:
     }
 
     /// Until everything that Redis still has has arrived, and nothing is pending: what it came to. In a cluster `redis` is
-    /// the node with the stream.
+    /// the node with the stream and its dead letter.
     #[track_caller]
     pub fn ends(&self, redis: &Redis, most_duplicated: usize) -> Row {
+        self.ends_with(redis, redis, most_duplicated)
+    }
+
+    /// The same where the dead letter is on another node.
+    #[track_caller]
+    pub fn ends_with(&self, redis: &Redis, letters: &Redis, most_duplicated: usize) -> Row {
         let mut gone = 0;
         poll_until("all that Redis has arrives", SOON, || {
-            let kept = kept(redis, STREAM);
+            // What is in the stream and in no dead letter.
+            let kept = &numbers(redis, STREAM) - &numbers(letters, &self.dead_letter);
             let missing = self.ledger.missing_numbers(&self.sink);
             gone = missing.iter().filter(|number| !kept.contains(number)).count();
             (gone == missing.len()).then_some(())
@@ -134,12 +144,6 @@ service:
         });
         Row { most_duplicated, ..self.ledger.row(&self.sink, gone) }
     }
-}
-
-/// The numbers of the entries that are in a stream, but for those that lie in the dead letter.
-fn kept(redis: &Redis, stream: &str) -> BTreeSet<u64> {
-    let letters = numbers(redis, DEAD_LETTER);
-    &numbers(redis, stream) - &letters
 }
 
 fn numbers(redis: &Redis, stream: &str) -> BTreeSet<u64> {

@@ -168,6 +168,7 @@ impl<'a> Intake<'a> {
             message,
             history: Vec::new(),
             content: Content::Fields(fields),
+            is_added: false,
             _grip: Arc::new(grip),
         };
         let _ = self.tell.send(Event::Doomed(letter));

@@ -27,6 +27,8 @@ pub(super) struct Letter {
     pub message: String,
     pub history: Vec<Try>,
     pub content: Content,
+    /// It is in the dead letter, and its entry is not acknowledged yet.
+    pub is_added: bool,
     pub _grip: Arc<Grip>,
 }
 
@@ -56,6 +58,7 @@ impl Letter {
             message: message.to_owned(),
             history: held.history.clone(),
             content: Content::Request(if alone { held.bytes.clone() } else { Bytes::new() }),
+            is_added: false,
             _grip: grip.clone(),
         };
         entries.map(letter).collect()

@@ -86,36 +86,30 @@ impl Post {
         self.check(line, count).await?;
         let (mut done, mut failed) = (Vec::with_capacity(count), None);
         let mut together = Request::new();
-        for letter in &self.waiting[..count] {
-            done.push(false);
-            match self.target(letter) {
-                None => letter.write_ack(&mut together),
-                Some(target) if letter.is_together(&target, self.has_slots) => {
-                    together.command(&[b"MULTI"]);
-                    letter.write_add(&mut together, &target, &self.job);
-                    letter.write_ack(&mut together);
-                    together.command(&[b"EXEC"]);
-                }
-                // Not in one step: a crash between them makes a second letter.
-                Some(target) => {
-                    let mut add = Request::new();
-                    letter.write_add(&mut add, &target, &self.job);
-                    let job = &self.job;
-                    let there =
-                        self.elsewhere.entry(target.clone()).or_insert_with(|| Line::new(job, &target));
-                    match there.call(&add).await?.last().ok() {
-                        Ok(_) => letter.write_ack(&mut together),
-                        Err(refusal) => {
-                            there.heed(&refusal).await;
-                            failed = Some(refusal);
-                            continue;
-                        }
-                    }
-                }
+        for at in 0..count {
+            let target = self.target(&self.waiting[at]);
+            let is_together = |target: &Vec<u8>| self.waiting[at].is_together(target, self.has_slots);
+            let (together_with, elsewhere) = match target {
+                Some(target) if is_together(&target) => (Some(target), None),
+                target => (None, target),
+            };
+            if let Some(target) = elsewhere
+                && let Err(refusal) = self.add_elsewhere(at, &target).await?
+            {
+                failed = Some(refusal);
+                done.push(false);
+                continue;
             }
-            if let Some(last) = done.last_mut() {
-                *last = true;
+            let letter = &self.waiting[at];
+            if let Some(target) = &together_with {
+                together.command(&[b"MULTI"]);
+                letter.write_add(&mut together, target, &self.job);
             }
+            letter.write_ack(&mut together);
+            if together_with.is_some() {
+                together.command(&[b"EXEC"]);
+            }
+            done.push(true);
         }
         if !together.is_empty() {
             let replies = line.call(&together).await?;
@@ -146,6 +140,29 @@ impl Post {
         });
         self.tell(&gone);
         failed.map_or(Ok(()), |refusal| Err(refusal.into()))
+    }
+
+    /// Adds a letter in another slot than its stream's. Not in one step with the acknowledgement that follows: a crash between
+    /// them makes a second letter, and loses none. Added once, whatever becomes of the
+    /// acknowledgement.
+    async fn add_elsewhere(&mut self, at: usize, target: &[u8]) -> Result<Result<(), Refusal>, Failed> {
+        if self.waiting[at].is_added {
+            return Ok(Ok(()));
+        }
+        let mut add = Request::new();
+        self.waiting[at].write_add(&mut add, target, &self.job);
+        let job = &self.job;
+        let there = self.elsewhere.entry(target.to_vec()).or_insert_with(|| Line::new(job, target));
+        match there.call(&add).await?.last().ok() {
+            Ok(_) => {
+                self.waiting[at].is_added = true;
+                Ok(Ok(()))
+            }
+            Err(refusal) => {
+                there.heed(&refusal).await;
+                Ok(Err(refusal))
+            }
+        }
     }
 
     /// Cuts off what is older, in milliseconds since 1970.

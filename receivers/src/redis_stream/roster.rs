@@ -61,7 +61,7 @@ impl Wanted {
     }
 
     /// The stream of a name, if it is meant.
-    fn stream(&self, job: &Job, name: &[u8], is_late: bool) -> Option<Arc<Stream>> {
+    fn stream(&self, job: &Job, name: &[u8], is_late: bool, has_slots: bool) -> Option<Arc<Stream>> {
         let star = match &self.star {
             Some(regex) => {
                 let found = regex.captures(name)?;
@@ -80,7 +80,7 @@ impl Wanted {
             group: String::from_utf8_lossy(&group).into_owned(),
             level: self.settings.priority,
             signal: self.signal,
-            dead_letter: settings.enabled.then(|| settings.stream.of(name, &star)),
+            dead_letter: settings.enabled.then(|| settings.of(name, &star, has_slots)),
             is_late,
             progress: Progress::default(),
         }))
@@ -228,10 +228,10 @@ impl Roster {
                 |wanted: &&Wanted| matches!(&wanted.meant, Meant::Name(own) if own.as_bytes() == name);
             let by_name = self.wanted.iter().find(named);
             let found = match by_name {
-                Some(wanted) => wanted.stream(&self.job, &name, false),
+                Some(wanted) => wanted.stream(&self.job, &name, false, has_slots),
                 None => {
                     let mut globs = self.wanted.iter().filter(|w| matches!(w.meant, Meant::Glob(_)));
-                    globs.find_map(|wanted| wanted.stream(&self.job, &name, !is_first))
+                    globs.find_map(|wanted| wanted.stream(&self.job, &name, !is_first, has_slots))
                 }
             };
             let Some(stream) = found else { continue };

@@ -29,6 +29,10 @@ pub const ALL: &[(&str, Run)] = &[
     ("XGROUP DESTROY", || taken_away("XGROUP DESTROY s g")),
     ("XTRIM past the group", || taken_away("XTRIM s MAXLEN 5")),
     ("a replica is promoted by the sentinels", failed_over),
+    (
+        "kill -9 between a dead letter in another slot and its XACK: two letters",
+        killed_between_letter_and_acknowledgement,
+    ),
     ("a Cluster's slot moves, and its master dies", cluster),
 ];
 
@@ -334,6 +338,29 @@ fn cluster() -> Option<Row> {
     });
     let owner = cluster.owner(STREAM);
     let row = rig.ends(&cluster.nodes[owner], 2 * IN_FLIGHT);
+    consumer.terminate();
+    Some(row)
+}
+
+fn killed_between_letter_and_acknowledgement() -> Option<Row> {
+    let mut rig = StreamRig::new();
+    let cluster = Cluster::start(&Server::find("redis-7.0")?);
+    let owner = cluster.owner(STREAM);
+    let elsewhere = (0..).map(|n| format!("dead{n}")).find(|name| cluster.owner(name) != owner).unwrap();
+    let (home, away) = (&cluster.nodes[owner], &cluster.nodes[cluster.owner(&elsewhere)]);
+    rig.dead_letter.clone_from(&elsewhere);
+    rig.sink.marked("\"50 xxx", Reply::status(400));
+    rig.load(&Publisher::to(&cluster.nodes), || rig.takes(100));
+    home.run::<()>("ACL SETUSER default -xack");
+    let consumer = rig.start(&home.addr(), "one");
+    let letters = || away.run::<i64>(&format!("XLEN {elsewhere}"));
+    poll_until("the letter is written", SOON, || (letters() == 1).then_some(()));
+    consumer.kill();
+    home.run::<()>("ACL SETUSER default +xack");
+    let consumer = rig.start(&home.addr(), "one");
+    poll_until("it is written again", SOON, || (letters() == 2).then_some(()));
+    let row = rig.ends_with(home, away, IN_FLIGHT);
+    assert_eq!((row.missing, letters()), (1, 2));
     consumer.terminate();
     Some(row)
 }

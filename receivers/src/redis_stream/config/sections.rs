@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use streamgauge_redis::slot;
 use streamgauge_streams::StreamId;
 
 use super::names::Template;
@@ -291,7 +292,8 @@ impl Default for Backoff {
 pub struct DeadLetter {
     /// Whether there is one. Without it such entries are acknowledged, dropped and counted.
     pub enabled: bool,
-    /// The stream. `{stream}` stands for the stream's name, `{*}` for what the first `*` of its glob stood for.
+    /// The stream. `{stream}` stands for the stream's name, `{*}` for what the first `*` of its glob stood for. In a Cluster the
+    /// default is `{orders}:dlq`, with braces, for a stream `orders`: so it lies in the stream's slot.
     pub stream: Template,
     /// About how many entries it keeps; 0 keeps all.
     pub max_len: u64,
@@ -307,11 +309,25 @@ impl Default for DeadLetter {
     fn default() -> Self {
         DeadLetter {
             enabled: true,
-            stream: Template("{stream}:dlq".to_owned()),
+            stream: Template(LETTERS.to_owned()),
             max_len: 100_000,
             ttl: Duration::from_secs(24 * 60 * 60),
             on_undecodable: OnUndecodable::DeadLetter,
         }
+    }
+}
+
+/// The dead letter of a stream, if nothing else is said.
+const LETTERS: &str = "{stream}:dlq";
+
+impl DeadLetter {
+    /// The dead letter of a stream. With slots the default gets a hash tag where that brings it into the stream's slot: then
+    /// an entry is put aside and acknowledged in one step.
+    pub(in super::super) fn of(&self, stream: &[u8], star: &[u8], has_slots: bool) -> Vec<u8> {
+        let name = self.stream.of(stream, star);
+        let tagged = [b"{", stream, b"}:dlq"].concat();
+        let helps = slot(&name) != slot(stream) && slot(&tagged) == slot(stream);
+        if has_slots && self.stream.0 == LETTERS && helps { tagged } else { name }
     }
 }
 
@@ -354,4 +370,22 @@ pub enum Release {
     Auto,
     /// Kept.
     Keep,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_a_cluster_the_default_dead_letter_lies_in_the_slot_of_its_stream() {
+        let default = DeadLetter::default();
+        for (stream, letters) in
+            [("orders", "{orders}:dlq"), ("{shop}:orders", "{shop}:orders:dlq"), ("a}b", "a}b:dlq")]
+        {
+            assert_eq!(default.of(stream.as_bytes(), b"", true), letters.as_bytes());
+            assert_eq!(default.of(stream.as_bytes(), b"", false), format!("{stream}:dlq").as_bytes());
+        }
+        let own = DeadLetter { stream: Template("dead:{stream}".to_owned()), ..default };
+        assert_eq!(own.of(b"orders", b"", true), b"dead:orders");
+    }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use streamgauge_component::testkit::Behaviour;
 use streamgauge_component::{Outcome, Reason};
-use streamgauge_harness::{Redis, Server};
+use streamgauge_harness::{Cluster, Redis, Server};
 
 use super::rig::*;
 
@@ -124,5 +124,52 @@ async fn an_entry_that_is_trimmed_while_it_is_in_hand_still_reaches_the_dead_let
     rig.until("it is put aside", |rig| rig.count("dead_lettered") == 1).await;
     assert!(redis.cli(&["xrange", "s:dlq", "-", "+"]).contains("dlq.request"));
     settled(&redis, "s").await;
+    rig.stop().await;
+}
+
+/// A cluster and streams whose dead letters of this name lie on another node.
+fn apart(letters: impl Fn(&str) -> String) -> (Cluster, String) {
+    let cluster = Cluster::start(&Server::find("redis-7.0").unwrap());
+    let is_apart = |stream: &String| cluster.owner(stream) != cluster.owner(&letters(stream));
+    let stream = (0..).map(|n| format!("s{n}")).find(is_apart).unwrap();
+    (cluster, stream)
+}
+
+#[tokio::test]
+async fn in_a_cluster_the_default_dead_letter_is_written_in_one_step_with_the_acknowledgement() {
+    let (cluster, stream) = apart(|stream| format!("{stream}:dlq"));
+    let home = &cluster.nodes[cluster.owner(&stream)];
+    home.fill(&stream, 3);
+    let rig = Rig::with(&home.addr(), &format!("streams: ['{stream}']"), refused()).await;
+    rig.until("they are put aside", |rig| rig.count("dead_lettered") == 3).await;
+    settled(home, &stream).await;
+    assert_eq!(home.run::<i64>(&format!("XLEN {{{stream}}}:dlq")), 3);
+    let commands: String = home.run("INFO commandstats");
+    assert!(commands.contains("cmdstat_exec"), "{commands}");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn in_another_slot_a_letter_is_added_once_however_often_its_acknowledgement_fails() {
+    let (cluster, stream) = apart(|_| "dead".to_owned());
+    let (home, away) = (&cluster.nodes[cluster.owner(&stream)], &cluster.nodes[cluster.owner("dead")]);
+    home.fill(&stream, 1);
+    let _: () = home.run("ACL SETUSER default -xack");
+    let yaml = format!("streams: ['{stream}'], dead_letter: {{stream: dead}}");
+    let rig = Rig::with(&home.addr(), &yaml, refused()).await;
+    rig.until("the letter is added", |_| away.run::<i64>("XLEN dead") == 1).await;
+    let denied = || {
+        let stats: String = home.run("INFO commandstats");
+        let line =
+            stats.lines().find(|line| line.starts_with("cmdstat_xack:")).unwrap_or_default().to_owned();
+        line.rsplit_once("rejected_calls=")
+            .map_or(0, |(_, rest)| rest.split(',').next().unwrap().parse().unwrap())
+    };
+    rig.until("its acknowledgement is tried again", |_| denied() >= 4).await;
+    assert_eq!((away.run::<i64>("XLEN dead"), pending(home, &stream)), (1, 1));
+    assert!(rig.trouble().is_some_and(|text| text.contains("NOPERM")));
+    let _: () = home.run("ACL SETUSER default +xack");
+    settled(home, &stream).await;
+    assert_eq!(away.run::<i64>("XLEN dead"), 1);
     rig.stop().await;
 }

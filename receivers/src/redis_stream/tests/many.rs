@@ -24,7 +24,8 @@ async fn streams_all_over_a_cluster_are_read_and_their_dead_letters_written_wher
     let owners: BTreeSet<_> = streams.iter().map(|stream| cluster.owner(stream)).collect();
     assert!(owners.len() > 1, "the streams lie on several nodes");
     let settle = Behaviour::Settle(Outcome::Delivered);
-    let rig = Rig::with(&cluster.nodes[0].addr(), "streams: [a, b, c, d, '{d}2']", settle).await;
+    let yaml = "streams: [a, b, c, d, '{d}2'], dead_letter: {stream: 'dead:{stream}'}";
+    let rig = Rig::with(&cluster.nodes[0].addr(), yaml, settle).await;
     rig.arrived(100).await;
     for stream in streams {
         settled(&cluster.nodes[cluster.owner(stream)], stream).await;
@@ -33,7 +34,7 @@ async fn streams_all_over_a_cluster_are_read_and_their_dead_letters_written_wher
     streams.iter().for_each(|stream| cluster.fill(stream, 2));
     rig.until("all are put aside", |rig| rig.count("dead_lettered") == 10).await;
     for stream in streams {
-        let letters = format!("{stream}:dlq");
+        let letters = format!("dead:{stream}");
         let node = &cluster.nodes[cluster.owner(&letters)];
         assert_eq!(node.run::<i64>(&format!("XLEN {letters}")), 2, "{letters}");
         settled(&cluster.nodes[cluster.owner(stream)], stream).await;
