@@ -7,7 +7,7 @@ use divan::{Bencher, black_box};
 use streamgauge_pdata::build::{LogsBuilder, MetricsBuilder};
 use streamgauge_pdata::edit::{Headers, Record, edit_resources};
 use streamgauge_pdata::view::{LogsView, Value};
-use streamgauge_pdata::{Grouper, Limit, Signal, check, json, regroup, split};
+use streamgauge_pdata::{Grouper, Limit, Signal, check, divide, json, regroup, split};
 
 const RECORDS: usize = 1000;
 
@@ -136,6 +136,44 @@ fn regroup_by_record(bencher: Bencher) {
     let request = logs(1);
     bencher.counter(ItemsCount::new(RECORDS)).bench(|| {
         regroup(Signal::Logs, black_box(&request), "project.id", "other", &mut ByRegion::default()).unwrap()
+    });
+}
+
+/// Gives all records of each resource to one group, known without looking at them: a rule of `project` with a fixed value.
+struct Whole;
+
+impl Headers for Whole {}
+
+impl Grouper for Whole {
+    fn key(&mut self, _: &Record<'_>) -> &str {
+        "checkout"
+    }
+
+    fn whole(&self) -> Option<&str> {
+        Some("checkout")
+    }
+}
+
+#[divan::bench(args = [1, 100])]
+fn regroup_whole(bencher: Bencher, groups: usize) {
+    let request = logs(groups);
+    bencher
+        .counter(ItemsCount::new(RECORDS))
+        .bench(|| regroup(Signal::Logs, black_box(&request), "project.id", "other", &mut Whole).unwrap());
+}
+
+/// Resources that go to two places by turns.
+#[divan::bench]
+fn divide_in_two(bencher: Bencher) {
+    let request = logs(100);
+    bencher.counter(ItemsCount::new(RECORDS)).bench(|| {
+        let mut next = 0;
+        divide(Signal::Logs, black_box(&request), RECORDS, |resource, places| {
+            let known = resource.read().is_ok_and(|resource| resource.attributes().get("team").is_ok());
+            next += usize::from(known);
+            places.push(next % 2);
+        })
+        .unwrap()
     });
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::build::{ToValue, put_pair};
 use crate::malformed::{Fault, Malformed, What};
 use crate::rope::Rope;
-use crate::view::{Value, find_key, value_of};
+use crate::view::{Value, find_key, plain_pair, value_of};
 use crate::wire::{self, Span};
 
 /// An attribute: where it is, and what it takes the place of.
@@ -45,11 +45,21 @@ impl<'e> Editor<'e> {
         Editor { buf, arena, entries, number, changed: false }
     }
 
+    /// The tag of an attribute, where that is one byte; else none that there is.
+    fn tag(&self) -> u8 {
+        if self.number < 16 { (self.number as u8) << 3 | wire::LEN } else { 0 }
+    }
+
     /// Finds the attributes in the parts of a message.
     pub(crate) fn load(&mut self, parts: &[Span]) -> Result<(), Fault> {
+        let tag = self.tag();
         for part in parts {
             let mut rest = *part;
-            while let Some(field) = rest.next(self.buf)? {
+            loop {
+                while let Some(entry) = plain_entry(self.buf, &mut rest, tag) {
+                    self.entries.push(entry);
+                }
+                let Some(field) = rest.next(self.buf)? else { break };
                 if field.number != self.number {
                     continue;
                 }
@@ -73,7 +83,11 @@ impl<'e> Editor<'e> {
     }
 
     fn find(&self, key: &str) -> Option<usize> {
-        let is = |entry: &Entry| !entry.removed && entry.key.of(self.bytes(entry)) == key.as_bytes();
+        let is = |entry: &Entry| {
+            let span = entry.key;
+            let is_as_long = (span.end - span.at) as usize == key.len();
+            is_as_long && !entry.removed && span.of(self.bytes(entry)) == key.as_bytes()
+        };
         self.entries.iter().position(is)
     }
 
@@ -209,10 +223,31 @@ impl<'e> Editor<'e> {
         let start = self.arena.len();
         put_pair(self.arena, self.number, key, value);
         let (end, mut pos) = (self.arena.len(), start);
+        if let Ok(last) = u32::try_from(end)
+            && let Some(entry) =
+                plain_entry(self.arena, &mut Span { at: start as u32, end: last }, self.tag())
+        {
+            return Some(Entry { old: None, new: true, ..entry });
+        }
         let pair = wire::next_field(self.arena, &mut pos, end).ok()??.span();
         let (key, _) = find_key(self.arena, pair).ok()?;
         Some(Entry { old: None, new: true, removed: false, field: start..end, pair, key })
     }
+}
+
+/// The attribute at the beginning of `rest`, and steps over it, if it has the tag `tag` and is short and of the usual form.
+#[inline]
+fn plain_entry(buf: &[u8], rest: &mut Span, tag: u8) -> Option<Entry> {
+    let [first, len, inner @ ..] = rest.of(buf) else { return None };
+    if *first != tag || *len >= 0x80 || inner.len() < usize::from(*len) {
+        return None;
+    }
+    let start = rest.at as usize;
+    let pair = Span { at: rest.at + 2, end: rest.at + 2 + u32::from(*len) };
+    let (key, _) = plain_pair(buf, pair)?;
+    rest.at = pair.end;
+    let field = start..pair.end as usize;
+    Some(Entry { old: Some(field.clone()), new: false, removed: false, field, pair, key })
 }
 
 /// Writes the parts of a message with its entries' changes.

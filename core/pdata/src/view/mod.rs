@@ -29,7 +29,7 @@ pub use points::{
 };
 pub use traces::{EventView, LinkView, SpanView};
 pub use value::{Array, Attributes, Value};
-pub(crate) use value::{find_key, value_of};
+pub(crate) use value::{find_key, plain_pair, value_of};
 
 use crate::malformed::Malformed;
 use crate::signal::{HEADER, RESOURCE_ATTRIBUTES};

@@ -206,7 +206,7 @@ pub(crate) fn find_key(buf: &[u8], span: Span) -> Result<(Span, Values), Fault> 
 
 /// Of a KeyValue that is a short key and a short value and nothing else: nearly all of them.
 #[inline]
-fn plain_pair(buf: &[u8], span: Span) -> Option<(Span, Values)> {
+pub(crate) fn plain_pair(buf: &[u8], span: Span) -> Option<(Span, Values)> {
     let [0x0a, key, rest @ ..] = span.of(buf) else { return None };
     let [0x12, value, rest @ ..] = rest.get(usize::from(*key)..)? else { return None };
     if *key >= 0x80 || *value >= 0x80 || rest.len() != usize::from(*value) {
