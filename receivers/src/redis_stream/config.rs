@@ -184,9 +184,11 @@ impl ComponentConfig for RedisStreamConfig {
         let bad = self.consumer.name.as_deref() == Some("");
         check(bad, "consumer::name", "must not be empty: leave it out to use the host's name");
         for (at, stream) in self.streams.iter().enumerate() {
-            for message in stream.problems() {
-                problems.push((format!("streams::{at}"), message));
+            let mut found = stream.problems();
+            if orders && stream.settings().priority != Level::default() {
+                found.push("has a priority: with ordering no stream waits for another".to_owned());
             }
+            problems.extend(found.into_iter().map(|message| (format!("streams::{at}"), message)));
         }
         for (key, template) in
             [("group::name", &self.group.name), ("dead_letter::stream", &self.dead_letter.stream)]

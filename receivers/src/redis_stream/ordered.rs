@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use streamgauge_streams::{Entries, Kind, Refusal, Request, StreamId};
+use streamgauge_streams::{Entries, Kind, Refusal, Reply, Request, StreamId};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Duration, Instant, sleep};
 
@@ -98,8 +98,7 @@ impl Ordered {
             return Err(refusal.into());
         }
         self.finish().await?;
-        let reached = reached(&mut self.line, vec![self.stream.clone()]).await?;
-        let mut last = reached.first().map_or(StreamId::ZERO, |(_, id)| *id);
+        let (mut last, mut was_woken) = (self.reached().await?, false);
         while self.goes_on() {
             if matches!(*self.shard.tenure.borrow(), Tenure::Leaving(_)) {
                 self.known().await;
@@ -112,8 +111,15 @@ impl Ordered {
                 continue;
             }
             match self.read(room).await? {
-                Some(id) => last = id,
-                None if self.goes_on() => self.wait(last).await?,
+                Some(id) => (last, was_woken) = (id, false),
+                None if self.goes_on() => {
+                    if was_woken {
+                        // Somebody has moved the group past what woke us.
+                        sleep(ROOM_WAIT).await;
+                        last = self.reached().await?;
+                    }
+                    was_woken = self.wait(last).await?;
+                }
                 None => {}
             }
             self.backoff.reset();
@@ -190,8 +196,14 @@ impl Ordered {
         Ok(last)
     }
 
-    /// Waits for new entries, without taking them.
-    async fn wait(&mut self, last: StreamId) -> Result<(), Failed> {
+    /// How far the group has come.
+    async fn reached(&mut self) -> Result<StreamId, Failed> {
+        let reached = reached(&mut self.line, vec![self.stream.clone()]).await?;
+        Ok(reached.first().map_or(StreamId::ZERO, |(_, id)| *id))
+    }
+
+    /// Waits for new entries, without taking them; whether there are some.
+    async fn wait(&mut self, last: StreamId) -> Result<bool, Failed> {
         let block = self.job.config.read.block;
         let mut request = Request::new();
         request.begin(8).word(b"XREAD").word(b"COUNT").word(b"1").word(b"BLOCK");
@@ -200,11 +212,11 @@ impl Ordered {
         link.send(&request, Instant::now() + PATIENCE).await?;
         let replies = link.receive(Instant::now() + block + PATIENCE).await?;
         match replies.last().ok() {
-            Ok(_) => Ok(()),
+            Ok(reply) => Ok(!matches!(reply, Reply::Nil)),
             // Whoever may not wait asks again and again.
             Err(refusal) if refusal.kind == Kind::NoPermission => {
                 sleep(block).await;
-                Ok(())
+                Ok(false)
             }
             Err(refusal) => Err(refusal.into()),
         }

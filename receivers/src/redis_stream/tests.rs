@@ -12,3 +12,4 @@ mod priority;
 mod reading;
 mod retrying;
 mod rig;
+mod sections;

@@ -180,6 +180,51 @@ async fn without_its_lease_a_replica_takes_nothing_even_before_it_knows() {
     rig.stop().await;
 }
 
+#[tokio::test]
+async fn a_replica_that_cannot_renew_its_lease_stops_before_that_has_run_out_and_goes_on_later() {
+    let redis = Redis::start();
+    let rig = Rig::start(&redis, "ordering: {enabled: true, lease: 2s}").await;
+    add(&redis, "s", 0..5);
+    rig.arrived(5).await;
+    redis.freeze();
+    let began = std::time::Instant::now();
+    rig.until("it knows", |rig| rig.count("leases") == 0).await;
+    let took = began.elapsed();
+    redis.thaw();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    add(&redis, "s", 5..10);
+    rig.arrived(10).await;
+    assert!(rig.records().iter().enumerate().all(|(at, record)| record["n"] == at.to_string()));
+    rig.until("it is well", |rig| rig.trouble().is_none()).await;
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_group_that_is_moved_past_entries_is_waited_for_and_not_asked_all_the_time() {
+    let redis = Redis::start();
+    let rig = Rig::start(&redis, "ordering: {enabled: true}").await;
+    add(&redis, "s", 0..5);
+    rig.arrived(5).await;
+    settled(&redis, "s").await;
+    let mut skip = redis::pipe();
+    skip.atomic().cmd("XADD").arg("s").arg("*").arg("n").arg("skipped").ignore();
+    skip.cmd("XGROUP").arg("SETID").arg("s").arg("g").arg("$").ignore();
+    skip.query::<()>(&mut redis.connection()).unwrap();
+    let reads = || -> u64 {
+        let stats: String = redis.run("INFO commandstats");
+        let line = stats.lines().find(|line| line.starts_with("cmdstat_xreadgroup:")).unwrap();
+        line.split(['=', ',']).nth(1).unwrap().parse().unwrap()
+    };
+    let (before, began) = (reads(), std::time::Instant::now());
+    rig.until("it has asked some more", |_| reads() >= before + 10).await;
+    // It asks each time that it has waited for 50 ms.
+    assert!(began.elapsed() > Duration::from_millis(300), "{:?}", began.elapsed());
+    add(&redis, "s", 5..8);
+    rig.arrived(8).await;
+    assert!(rig.records().iter().all(|record| record["n"] != "skipped"));
+    rig.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_every_server_and_over_a_cluster_streams_are_read_in_order() {
     for server in Server::matrix() {
