@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
@@ -17,27 +18,55 @@ pub const RECORDS: u64 = 10;
 /// Bytes of a record besides its number.
 const FILLING: usize = 200;
 
+/// A client's pause after a refusal.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// The sender's side.
 #[derive(Default)]
 pub struct Ledger {
     next: AtomicU64,
     acked: Mutex<BTreeSet<u64>>,
     refused: AtomicU64,
+    last_refusal: Mutex<Option<String>>,
+}
+
+/// What became of a request.
+enum Offer {
+    Taken,
+    Refused,
+    /// No answer came.
+    Unheard,
 }
 
 impl Ledger {
     /// Sends one request; whether it was acknowledged. What was not is never sent again.
     pub fn send(&self, url: &str) -> bool {
+        matches!(self.offer(url), Offer::Taken)
+    }
+
+    fn offer(&self, url: &str) -> Offer {
         let numbers = self.numbers();
         let answer =
             http::post(&format!("{url}/v1/logs"), "application/x-protobuf", &request(numbers.clone()));
-        let taken = answer.is_ok_and(|answer| answer.status == 200);
-        if taken {
-            self.acked.lock().unwrap().extend(numbers);
-        } else {
-            self.refused.fetch_add(RECORDS, Ordering::Relaxed);
-        }
-        taken
+        let (offer, why) = match answer {
+            Ok(answer) if answer.status == 200 => {
+                self.acked.lock().unwrap().extend(numbers);
+                return Offer::Taken;
+            }
+            Ok(answer) => {
+                let why = String::from_utf8_lossy(&answer.body);
+                (Offer::Refused, format!("{}: {why}", answer.status))
+            }
+            Err(error) => (Offer::Unheard, error.to_string()),
+        };
+        self.refused.fetch_add(RECORDS, Ordering::Relaxed);
+        *self.last_refusal.lock().unwrap() = Some(why);
+        offer
+    }
+
+    /// Why the last request that was not acknowledged was not, for the message of a test that failed.
+    pub fn last_refusal(&self) -> Option<String> {
+        self.last_refusal.lock().unwrap().clone()
     }
 
     /// Sends one request and does not wait for what becomes of it.
@@ -79,7 +108,15 @@ impl Ledger {
 
     /// So many clients send until they are told to stop, or nobody listens any more, while `then` runs.
     pub fn load(&self, url: &str, clients: usize, then: impl FnOnce()) {
-        self.load_with(clients, || self.send(url), then);
+        let listens = || match self.offer(url) {
+            Offer::Taken => true,
+            Offer::Unheard => false,
+            Offer::Refused => {
+                std::thread::sleep(PAUSE);
+                true
+            }
+        };
+        self.load_with(clients, listens, then);
     }
 
     /// So many clients `send` until that is `false`, while `then` runs.

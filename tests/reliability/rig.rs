@@ -12,9 +12,9 @@ use crate::ledger::{Ledger, RECORDS};
 pub const SOON: Duration = Duration::from_secs(60);
 /// Requests that are exported at the same time.
 pub const CONSUMERS: usize = 4;
-/// Records that may be with the peer while the collector does not know it: each consumer's request, and one more each
-/// whose end is not written down yet.
-pub const ON_THE_WAY: usize = 2 * CONSUMERS * RECORDS as usize;
+/// Records that may be with the peer while the disk does not know it: each consumer's request, and those whose ends are
+/// written down when the sync that is under way has ended; three each are more than any machine here had.
+pub const ON_THE_WAY: usize = 4 * CONSUMERS * RECORDS as usize;
 
 pub struct Rig {
     pub sink: OtlpSink,
@@ -175,6 +175,14 @@ service:
         let mut found: Vec<PathBuf> = files(self.dir.path()).into_iter().filter(wanted).collect();
         found.sort();
         found
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("the last request that was not taken: {:?}", self.ledger.last_refusal());
+        }
     }
 }
 

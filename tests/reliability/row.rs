@@ -52,8 +52,8 @@ exporter has a queue on disk (`sending_queue.storage`). Written by `UPDATE=1 car
 the same for longer. [What the Go Collector loses and keeps](reliability-peers.md) stands beside it.
 
 - acknowledged: the sender had its 200.
-- duplicated: arrived more than once. A crash, or an answer that does not come, repeats what was on its way at that moment, and
-  no more.
+- duplicated: arrived more than once. A crash, or an answer that does not come, repeats what was on its way at that moment, or had arrived
+  while the disk was syncing, and no more.
 - accounted: not delivered, and counted as such by the collector itself: in its ledger by reason, in `streamgauge.queue.disk.*`
   for what the disk gave back damaged (ten records a request here), in the log for what was left at a stop.
 - lost: acknowledged, not arrived and not accounted. The test fails when it is not 0.
