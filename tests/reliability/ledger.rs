@@ -145,6 +145,11 @@ impl Ledger {
         self.acked.lock().unwrap().len()
     }
 
+    /// The first number that was acknowledged.
+    pub fn first_acked(&self) -> Option<u64> {
+        self.acked.lock().unwrap().first().copied()
+    }
+
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }

@@ -349,8 +349,9 @@ fn killed_between_letter_and_acknowledgement() -> Option<Row> {
     let elsewhere = (0..).map(|n| format!("dead{n}")).find(|name| cluster.owner(name) != owner).unwrap();
     let (home, away) = (&cluster.nodes[owner], &cluster.nodes[cluster.owner(&elsewhere)]);
     rig.dead_letter.clone_from(&elsewhere);
-    rig.sink.marked("\"50 xxx", Reply::status(400));
     rig.load(&Publisher::to(&cluster.nodes), || rig.takes(100));
+    let poison = rig.ledger.first_acked().unwrap();
+    rig.sink.marked(&format!("\"{poison} xxx"), Reply::status(400));
     home.run::<()>("ACL SETUSER default -xack");
     let consumer = rig.start(&home.addr(), "one");
     let letters = || away.run::<i64>(&format!("XLEN {elsewhere}"));
