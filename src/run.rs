@@ -31,6 +31,17 @@ pub(crate) struct RunArgs {
     pub(crate) config: ConfigArgs,
 }
 
+/// When what the components do once at their beginning is done.
+const SETTLED: Duration = Duration::from_secs(5);
+
+/// Gives back the pages of the binary that nobody uses now, see docs/adr/0024.
+fn give_back() {
+    match streamgauge_pages::release() {
+        Ok(bytes) => tracing::debug!(bytes, "pages of the program's file given back"),
+        Err(error) => tracing::debug!(%error, "pages of the program's file stay mapped"),
+    }
+}
+
 /// Runs until a signal ends it.
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let imported = args.config.config.is_empty() && import::from_environment().is_some();
@@ -80,11 +91,13 @@ async fn collect(configuration: Configuration, args: &ConfigArgs, logs: &Logs) -
     let mut collector = Collector::start(configuration, host, logs, books).await.map_err(Failure::runtime)?;
     let load = || configuration::load(args, Some(&built_in()));
     let fallen = loop {
-        // What has read and checked the configuration is not needed until there is another one.
-        match streamgauge_pages::release() {
-            Ok(bytes) => tracing::debug!(bytes, "pages of the program's files given back"),
-            Err(error) => tracing::debug!(%error, "pages of the program's files stay mapped"),
-        }
+        // What has read and checked the configuration is not needed until there is another one, and what connects and
+        // introduces itself for the first time not much longer.
+        give_back();
+        tokio::spawn(async {
+            tokio::time::sleep(SETTLED).await;
+            give_back();
+        });
         let watching = collector.settings().reload.watch;
         let (trigger, answer): (_, Option<control::Request>) = tokio::select! {
             () = signals.end() => break None,
