@@ -1,13 +1,15 @@
-//! Gives back the pages of the program's file (its code and its constants) that are mapped.
+//! Gives back the pages of the program's file (its code and its constants) that are mapped; and freed memory soon (`heap`).
 //!
 //! The kernel maps a file in runs of sixteen pages around each one that is touched, and leaves them mapped: what only the
 //! start of the program needs counts as resident for as long as it runs. After a release the program maps again what it
 //! uses, from the page cache; what it does not use is no memory of its own any more.
 
+mod heap;
 mod maps;
 
 use std::io;
 
+pub use heap::give_back_early;
 use maps::Mapping;
 
 /// Gives back the pages of code and constants. Nothing is lost by it: a page that is touched again is the file's. Returns

@@ -98,7 +98,18 @@ impl Exposition {
     /// An empty answer.
     #[must_use]
     pub fn new(format: Format) -> Self {
-        Exposition { format, out: String::new(), name: String::new(), kind: MetadataType::Gauge }
+        Self::with_room(format, 0)
+    }
+
+    /// An empty answer with room for so many bytes: one that grows is moved, and there twice meanwhile.
+    #[must_use]
+    pub fn with_room(format: Format, bytes: usize) -> Self {
+        Exposition {
+            format,
+            out: String::with_capacity(bytes),
+            name: String::new(),
+            kind: MetadataType::Gauge,
+        }
     }
 
     /// Opens a family: its comments.

@@ -10,6 +10,8 @@
 
 pub mod config;
 mod export;
+mod labels;
+mod pages;
 mod render;
 mod serve;
 mod store;

@@ -22,24 +22,25 @@ pub(super) struct Rules {
     pub expiration: Duration,
 }
 
-/// Writes everything that has not expired: of one server, when it is named.
+/// Writes everything that has not expired: of one server, when it is named. `room` is how long it is likely to be.
 pub(super) fn render(
     snapshot: &Snapshot,
     server: Option<&str>,
     wish: Wish,
     rules: Rules,
     now: Instant,
+    room: usize,
 ) -> String {
     // Whoever asks for a server by name calls its series by that name.
     let instance = server.map(|server| format!("instance=\"{server}\""));
-    let mut out = Exposition::new(wish.format);
+    let mut out = Exposition::with_room(wish.format, room);
     let mut escaped = HashSet::new();
     for (name, family) in snapshot {
         let shown = |held: &Held| {
             now.saturating_duration_since(held.seen) <= rules.expiration
                 && server.is_none_or(|server| *held.server == *server)
         };
-        let mut series = family.series.iter().filter(|(_, held)| shown(held)).peekable();
+        let mut series = family.series.values().filter(|held| shown(held)).peekable();
         if series.peek().is_none() {
             continue;
         }
@@ -50,22 +51,27 @@ pub(super) fn render(
             continue; // two families of one name would cost the scraper the whole answer
         }
         out.family(legacy.as_deref().unwrap_or(name), family.kind, &family.help, &family.unit);
-        for (labels, held) in series {
-            let labels = held.legacy.as_deref().filter(|_| !wish.utf8).unwrap_or(labels);
+        for held in series {
+            let labels = held.labels.legacy.as_deref().filter(|_| !wish.utf8).unwrap_or(&held.labels.text);
             let without = instance.as_deref().and_then(|instance| without(labels, instance));
             let labels = without.as_deref().unwrap_or(labels);
             let time_ms = (rules.timestamps && held.time_ms != 0).then_some(held.time_ms);
             let of = Of { labels, time_ms, exemplars: &held.exemplars };
             match &held.value {
                 Last::Number(value) => out.number(of, *value),
-                Last::Histogram { bounds, below, count, sum } => {
-                    out.histogram(of, bounds, below, *count, *sum);
-                }
-                Last::Summary { quantiles, count, sum } => out.summary(of, quantiles, *count, *sum),
+                Last::Histogram(h) => out.histogram(of, &h.bounds, &h.below, h.count, h.sum),
+                Last::Summary(s) => out.summary(of, &s.quantiles, s.count, s.sum),
             }
         }
     }
     out.finish()
+}
+
+/// When the first of what is shown now expires; `None` when nothing is shown.
+pub(super) fn expires(snapshot: &Snapshot, rules: Rules, now: Instant) -> Option<Instant> {
+    let held = snapshot.values().flat_map(|family| family.series.values());
+    let ends = held.map(|held| held.seen + rules.expiration).filter(|end| *end >= now);
+    ends.min()
 }
 
 /// The servers that there are series of.

@@ -10,8 +10,10 @@ use streamgauge_component::{Authenticator, Clock};
 use streamgauge_prometheus::exposition::Format;
 use streamgauge_transport::{Codec, HttpAuthSettings, PACK_FROM, query_value};
 use tokio::sync::Semaphore;
+use tokio::task::JoinError;
 
-use super::render::{Rules, Wish, render, servers};
+use super::pages::{Written, WrittenPages};
+use super::render::{Rules, Wish, expires, render, servers};
 use super::store::Store;
 
 /// Answers that are written at the same time: each may be megabytes, whoever asks.
@@ -40,6 +42,7 @@ pub(super) struct Scrapes {
     pub auth: HttpAuthSettings,
     pub clock: Clock,
     turns: Arc<Semaphore>,
+    written: Arc<Mutex<WrittenPages>>,
 }
 
 impl Scrapes {
@@ -54,6 +57,7 @@ impl Scrapes {
             auth: HttpAuthSettings::default(),
             clock,
             turns: Arc::new(Semaphore::new(AT_ONCE)),
+            written: Arc::default(),
         }
     }
 
@@ -100,31 +104,67 @@ impl Scrapes {
         Err(Box::new(response))
     }
 
+    /// The page as text; `None` for a target that is not watched. Whoever asks again before anything changed gets the same
+    /// bytes.
+    async fn write(&self, page: Page, wish: Wish, gzip: bool) -> Result<Option<Written>, JoinError> {
+        let is_all = matches!(page, Page::All);
+        let lock = || self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let again = || {
+            let version = self.store.lock().unwrap_or_else(PoisonError::into_inner).version();
+            lock().find(version, (wish, gzip), self.clock.now().instant)
+        };
+        if let Some(written) = is_all.then(again).flatten() {
+            return Ok(Some(written));
+        }
+        // The semaphore is never closed.
+        let turn = self.turns.clone().acquire_owned().await;
+        if let Some(written) = is_all.then(again).flatten() {
+            return Ok(Some(written));
+        }
+        let (store, rules, now) = (self.store.clone(), self.rules, self.clock.now().instant);
+        let room = if is_all { lock().room() } else { 0 };
+        let written = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let (snapshot, version) = {
+                let store = store.lock().unwrap_or_else(PoisonError::into_inner);
+                (store.snapshot(), store.version())
+            };
+            let text = match &page {
+                Page::All => render(&snapshot, None, wish, rules, now, room),
+                // Nothing is asked of the target: who is not watched already has nothing to show.
+                Page::Of(server) if !servers(&snapshot, rules, now).contains(server.as_str()) => return None,
+                Page::Of(server) => render(&snapshot, Some(server), wish, rules, now, room),
+                Page::Servers => discovery(&servers(&snapshot, rules, now)),
+            };
+            let text = Bytes::from(text);
+            let packed =
+                (gzip && text.len() >= PACK_FROM).then(|| Codec::Gzip.pack(&text, None).ok()).flatten();
+            let until = if is_all { expires(&snapshot, rules, now) } else { None };
+            let length = text.len();
+            let is_packed = packed.is_some();
+            Some(Written {
+                version,
+                until,
+                wish: (wish, gzip),
+                body: packed.unwrap_or(text),
+                is_packed,
+                length,
+            })
+        })
+        .await?;
+        if let Some(written) = written.as_ref().filter(|_| is_all) {
+            lock().keep(written);
+        }
+        Ok(written)
+    }
+
     async fn page(&self, page: Page, headers: &HeaderMap) -> Response<Full<Bytes>> {
         let texts = |name| headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
         let accept: Vec<_> = texts(header::ACCEPT).collect();
         let wish = wish(&accept.join(","), self.open_metrics);
         let is_json = matches!(page, Page::Servers);
         let gzip = takes_gzip(&texts(header::ACCEPT_ENCODING).collect::<Vec<_>>().join(","));
-        // The semaphore is never closed.
-        let turn = self.turns.clone().acquire_owned().await;
-        let (store, rules, now) = (self.store.clone(), self.rules, self.clock.now().instant);
-        let written = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            let snapshot = store.lock().unwrap_or_else(PoisonError::into_inner).snapshot();
-            let text = match &page {
-                Page::All => render(&snapshot, None, wish, rules, now),
-                // Nothing is asked of the target: who is not watched already has nothing to show.
-                Page::Of(server) if !servers(&snapshot, rules, now).contains(server.as_str()) => return None,
-                Page::Of(server) => render(&snapshot, Some(server), wish, rules, now),
-                Page::Servers => discovery(&servers(&snapshot, rules, now)),
-            };
-            let text = Bytes::from(text);
-            let packed =
-                (gzip && text.len() >= PACK_FROM).then(|| Codec::Gzip.pack(&text, None).ok()).flatten();
-            Some((text, packed))
-        });
-        let (text, packed) = match written.await {
+        let written = match self.write(page, wish, gzip).await {
             Ok(Some(written)) => written,
             Ok(None) => {
                 let text = "this target is not watched: add a receiver for it\n".to_owned();
@@ -135,8 +175,8 @@ impl Scrapes {
                 return plain(StatusCode::INTERNAL_SERVER_ERROR, text);
             }
         };
-        let is_packed = packed.is_some();
-        let mut response = Response::new(Full::from(packed.unwrap_or(text)));
+        let Written { body, is_packed, .. } = written;
+        let mut response = Response::new(Full::from(body));
         let content_type = if is_json { "application/json" } else { content_type(wish) };
         let content_type = HeaderValue::from_static(content_type);
         response.headers_mut().insert(header::CONTENT_TYPE, content_type);

@@ -1,7 +1,8 @@
 //! What is held of each series: its last value, until it ends or is not heard of any more.
 //!
 //! Families are shared with the snapshots that scrapes are written from; one that changes while a scrape reads it is
-//! copied, so neither waits for the other.
+//! copied, so neither waits for the other. The labels of a series are kept once for all families that have one with the
+//! same (`labels`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use streamgauge_prometheus::translate::NO_POINT;
 use streamgauge_prometheus::write::MetadataType;
 use streamgauge_prometheus::{Dropped, Labels};
 
+use super::labels::{Text, Texts};
+
 /// Families by name: what a scrape is written from.
 pub(super) type Snapshot = BTreeMap<Arc<str>, Arc<Family>>;
 
@@ -24,31 +27,47 @@ pub(super) struct Family {
     pub kind: MetadataType,
     pub help: String,
     pub unit: String,
-    /// By their labels as they stand between the braces.
-    pub series: BTreeMap<Arc<str>, Held>,
+    /// By the number of their labels.
+    pub series: BTreeMap<u64, Held>,
 }
 
 /// The last point of a series.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
+    pub labels: Arc<Text>,
     /// When it was taken, milliseconds since 1970; 0 when nobody said.
     pub time_ms: i64,
     /// When it came.
     pub seen: Instant,
     pub value: Last,
-    pub exemplars: Vec<Exemplar>,
+    pub exemplars: Box<[Exemplar]>,
     /// The server that it is about, `host:port`; empty when nobody said.
     pub server: Arc<str>,
-    /// The labels for a scraper that takes no UTF-8 names, where that makes a difference.
-    pub legacy: Option<Arc<str>>,
 }
 
-/// A point's value.
+/// A point's value. Nearly all are numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Last {
     Number(f64),
-    Histogram { bounds: Arc<[f64]>, below: Arc<[u64]>, count: u64, sum: Option<f64> },
-    Summary { quantiles: Arc<[(f64, f64)]>, count: u64, sum: f64 },
+    Histogram(Box<Buckets>),
+    Summary(Box<Quantiles>),
+}
+
+/// A histogram.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Buckets {
+    pub bounds: Arc<[f64]>,
+    pub below: Arc<[u64]>,
+    pub count: u64,
+    pub sum: Option<f64>,
+}
+
+/// A summary.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Quantiles {
+    pub quantiles: Arc<[(f64, f64)]>,
+    pub count: u64,
+    pub sum: f64,
 }
 
 /// Everything that is shown.
@@ -61,17 +80,26 @@ pub(super) struct Store {
     swept: Option<Instant>,
     /// Servers, so that series share their names; forgotten when no series has them.
     servers: BTreeSet<Arc<str>>,
+    texts: Texts,
+    /// Changes whenever something else is to be shown.
+    version: u64,
 }
 
 impl Store {
     pub fn new(max_series: usize, expiration: Duration) -> Self {
         let (families, servers) = (Snapshot::new(), BTreeSet::new());
-        Store { families, series: 0, max_series, expiration, swept: None, servers }
+        let texts = Texts::default();
+        Store { families, series: 0, max_series, expiration, swept: None, servers, texts, version: 0 }
     }
 
     /// What there is now: one reference a family.
     pub fn snapshot(&self) -> Snapshot {
         self.families.clone()
+    }
+
+    /// Of what a snapshot shows; another one means that something else may be shown.
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     pub fn series(&self) -> usize {
@@ -80,6 +108,7 @@ impl Store {
 
     /// Takes a request's points.
     pub fn intake(&mut self, now: Instant) -> Intake<'_> {
+        self.version += 1;
         self.sweep(now);
         Intake { store: self, now, lost: Vec::new(), last_lost: NO_POINT, labels: Labels::default() }
     }
@@ -103,6 +132,7 @@ impl Store {
         }
         self.families.retain(|_, family| !family.series.is_empty());
         self.servers.retain(|server| Arc::strong_count(server) > 1);
+        self.texts.sweep();
     }
 
     fn server(servers: &mut BTreeSet<Arc<str>>, name: &str) -> Arc<str> {
@@ -118,10 +148,11 @@ impl Store {
 
     /// Ends a series. Where a value of the same time has taken its place, that goes on.
     fn end(&mut self, name: &str, labels: &str, time_ms: i64) {
+        let Some(number) = self.texts.find(labels) else { return };
         let Some(family) = self.families.get_mut(name) else { return };
-        if family.series.get(labels).is_some_and(|held| held.time_ms < time_ms || time_ms == 0) {
+        if family.series.get(&number).is_some_and(|held| held.time_ms < time_ms || time_ms == 0) {
             let family = Arc::make_mut(family);
-            family.series.remove(labels);
+            family.series.remove(&number);
             self.series -= 1;
             if family.series.is_empty() {
                 self.families.remove(name);
@@ -149,20 +180,22 @@ impl Store {
                 self.families.entry(name.into()).or_insert(Arc::new(family))
             }
         };
-        let Some(held) = family.series.get(text.as_str()) else {
+        let number = self.texts.find(&text).filter(|number| family.series.contains_key(number));
+        let Some((number, held)) = number.and_then(|number| Some((number, family.series.get(&number)?)))
+        else {
             if full {
                 return Err(Reason::CardinalityLimit);
             }
-            let legacy = label_text(labels, kind, true);
+            let (number, labels) = self.texts.keep(text, || label_text(labels, kind, true));
             let held = Held {
+                labels,
                 time_ms: point.time_ms,
                 seen: now,
                 value: Last::of(&point.value, None),
-                exemplars: point.exemplars.to_vec(),
+                exemplars: point.exemplars.into(),
                 server: Store::server(&mut self.servers, point.server),
-                legacy: (legacy != text).then(|| legacy.into()),
             };
-            Arc::make_mut(family).series.insert(text.into(), held);
+            Arc::make_mut(family).series.insert(number, held);
             self.series += 1;
             return Ok(());
         };
@@ -176,13 +209,13 @@ impl Store {
         let value = Last::of(&point.value, Some(&held.value));
         let value = if point.delta { value.after(&held.value, &point.value) } else { value };
         let twin = same_time && !value.same(&held.value);
-        if let Some(held) = Arc::make_mut(family).series.get_mut(text.as_str()) {
+        if let Some(held) = Arc::make_mut(family).series.get_mut(&number) {
             (held.time_ms, held.seen, held.value) = (point.time_ms, now, value);
             if *held.server != *point.server {
                 held.server = Store::server(&mut self.servers, point.server);
             }
             if !point.exemplars.is_empty() {
-                held.exemplars = point.exemplars.to_vec();
+                held.exemplars = point.exemplars.into();
             }
         }
         if twin { Err(Reason::Duplicate) } else { Ok(()) }
@@ -194,10 +227,10 @@ impl Last {
     fn of(value: &Value<'_>, before: Option<&Last>) -> Last {
         let histogram = |h: Histogram<'_>| {
             let bounds = match before {
-                Some(Last::Histogram { bounds, .. }) if **bounds == *h.bounds => bounds.clone(),
+                Some(Last::Histogram(before)) if *before.bounds == *h.bounds => before.bounds.clone(),
                 _ => h.bounds.into(),
             };
-            Last::Histogram { bounds, below: h.below.into(), count: h.count, sum: h.sum }
+            Last::Histogram(Box::new(Buckets { bounds, below: h.below.into(), count: h.count, sum: h.sum }))
         };
         match value {
             Value::Number(value) => Last::Number(*value),
@@ -206,9 +239,11 @@ impl Last {
                 let Classic { bounds, below } = Classic::from_exponential(e);
                 histogram(Histogram { count: e.count, sum: e.sum, bounds: &bounds, below: &below })
             }
-            Value::Summary { count, sum, quantiles } => {
-                Last::Summary { quantiles: (*quantiles).into(), count: *count, sum: *sum }
-            }
+            Value::Summary { count, sum, quantiles } => Last::Summary(Box::new(Quantiles {
+                quantiles: (*quantiles).into(),
+                count: *count,
+                sum: *sum,
+            })),
         }
     }
 
@@ -216,13 +251,13 @@ impl Last {
     fn after(self, before: &Last, point: &Value<'_>) -> Last {
         match (self, before) {
             (Last::Number(delta), Last::Number(sum)) => Last::Number(sum + delta),
-            (
-                Last::Histogram { bounds, below, count, sum },
-                Last::Histogram { bounds: bounds_before, below: below_before, count: counted, sum: summed },
-            ) => {
+            (Last::Histogram(delta), Last::Histogram(before)) => {
+                let Buckets { bounds, below, count, sum } = *delta;
+                let Buckets { bounds: bounds_before, below: below_before, count: counted, sum: summed } =
+                    &**before;
                 let exponential = matches!(point, Value::Exponential(_));
                 if !exponential && bounds != *bounds_before {
-                    return Last::Histogram { bounds, below, count, sum };
+                    return Last::Histogram(Box::new(Buckets { bounds, below, count, sum }));
                 }
                 // An exponential one's bounds are always powers: both together have all that either has.
                 let mut all: Vec<f64> = bounds.iter().chain(bounds_before.iter()).copied().collect();
@@ -235,12 +270,12 @@ impl Last {
                 let total = |bound: &f64| {
                     up_to(&bounds, &below, *bound).saturating_add(up_to(bounds_before, below_before, *bound))
                 };
-                Last::Histogram {
+                Last::Histogram(Box::new(Buckets {
                     below: all.iter().map(total).collect(),
                     bounds: if all == **bounds_before { bounds_before.clone() } else { all.into() },
                     count: counted.saturating_add(count),
                     sum: sum.zip(*summed).map(|(delta, sum)| sum + delta),
-                }
+                }))
             }
             (value, _) => value,
         }

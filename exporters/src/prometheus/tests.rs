@@ -2,7 +2,7 @@
 
 mod scraped;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use streamgauge_component::{Accepted, Context, Exporter as _, Host, Kind, Reason, Request, Signal};
@@ -10,6 +10,7 @@ use streamgauge_config::Section;
 use streamgauge_harness::http;
 use streamgauge_pdata::build::{Metrics, MetricsBuilder, Scope};
 use streamgauge_pdata::view::Temporality::{Cumulative, Delta};
+use streamgauge_prometheus::exposition::Format;
 
 use super::FACTORY;
 use super::config::PrometheusConfig;
@@ -169,7 +170,7 @@ fn a_series_that_is_not_heard_of_expires_and_makes_room() {
         let mut out = Translated::new(store.intake(start + Duration::from_secs(seconds)));
         translator.translate(&gauge(seconds * 1000 * MS, &[(series, 1.0)]).parts[0], &mut out).unwrap();
         let lost = out.series.lost.len();
-        (lost, store.series(), store.snapshot()["g"].series.keys().next().unwrap().to_string())
+        (lost, store.series(), store.snapshot()["g"].series.values().next().unwrap().labels.text.to_string())
     };
     assert_eq!(put(1, "a"), (0, 1, r#"s="a""#.to_owned()));
     assert_eq!(put(40, "b"), (1, 1, r#"s="a""#.to_owned()), "no room yet");
@@ -189,7 +190,8 @@ async fn a_snapshot_stays_as_it_was_while_points_come_in() {
     put(&mut store, MS, 1.0);
     let before = store.snapshot();
     put(&mut store, 2 * MS, 2.0);
-    let value = |snapshot: &super::store::Snapshot| snapshot["g"].series[r#"s="a""#].value.clone();
+    let value =
+        |snapshot: &super::store::Snapshot| snapshot["g"].series.values().next().unwrap().value.clone();
     assert_eq!(value(&before), super::store::Last::Number(1.0));
     assert_eq!(value(&store.snapshot()), super::store::Last::Number(2.0));
 }
@@ -213,6 +215,59 @@ async fn the_answer_is_packed_and_in_the_language_that_was_asked_for() {
     assert_eq!(packed.headers["content-encoding"], "gzip");
     let plain = streamgauge_transport::Codec::Gzip.unpack(&packed.body, 1 << 20).unwrap();
     assert_eq!(plain, text);
+}
+
+#[tokio::test]
+async fn a_page_is_written_once_until_something_else_is_to_be_shown() {
+    use super::render::Rules;
+    use super::serve::Scrapes;
+    use super::store::Store;
+    use http_body_util::BodyExt as _;
+    use streamgauge_prometheus::{Translated, Translator};
+    let config = read("endpoint: ':1'").unwrap();
+    let translator = Translator::new(config.translation());
+    let store = Arc::new(Mutex::new(Store::new(10, Duration::from_secs(60))));
+    let put = |time, value| {
+        let mut store = store.lock().unwrap();
+        let mut out = Translated::new(store.intake(Instant::now()));
+        translator.translate(&gauge(time, &[("a", value)]).parts[0], &mut out).unwrap();
+    };
+    let host = Host::for_test(Kind::Exporter, "prometheus");
+    let rules = Rules { timestamps: false, expiration: Duration::from_secs(60) };
+    let mut scrapes = Scrapes::new(store.clone(), rules, host.clock().clone());
+    scrapes.path = "/metrics".to_owned();
+    let ask = async || {
+        let request = ::http::Request::get("/metrics").body(()).unwrap();
+        scrapes.answer(request).await.into_body().collect().await.unwrap().to_bytes()
+    };
+    put(MS, 1.0);
+    let (first, again) = (ask().await, ask().await);
+    assert!(first.ends_with(b"g{s=\"a\"} 1\n"), "{first:?}");
+    assert_eq!(first.as_ptr(), again.as_ptr(), "the same bytes, not equal ones");
+    put(2 * MS, 2.0);
+    assert!(ask().await.ends_with(b"g{s=\"a\"} 2\n"));
+}
+
+#[test]
+fn a_written_page_is_shown_until_the_first_of_its_series_expires() {
+    use super::pages::{Written, WrittenPages};
+    let wish = (super::render::Wish { format: Format::Text, utf8: false }, false);
+    let (now, later) = (Instant::now(), Duration::from_secs(60));
+    let page = |version, length: usize| Written {
+        version,
+        until: Some(now + later),
+        wish,
+        body: vec![b'x'; length].into(),
+        is_packed: false,
+        length,
+    };
+    let mut pages = WrittenPages::default();
+    pages.keep(&page(1, 100));
+    assert!(pages.find(1, wish, now + later).is_some());
+    assert!(pages.find(1, wish, now + later * 2).is_none(), "it would show what has expired");
+    assert!(pages.find(2, wish, now).is_none() && pages.find(1, (wish.0, true), now).is_none());
+    pages.keep(&page(2, 5 << 20));
+    assert!(pages.find(2, wish, now).is_none() && pages.room() > 5 << 20, "a long one is not kept");
 }
 
 #[tokio::test]
