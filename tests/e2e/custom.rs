@@ -63,7 +63,7 @@ fn a_metric_a_check_and_a_rule_are_added_to_a_running_collector() {
 
     // What is wrong is refused at its place, and what runs runs on.
     let wrong =
-        receiver.replace("LLEN jobs, kind", "GET jobs, kind").replace("name: app.peak", "name: redis.up");
+        receiver.replace("LLEN jobs, kind", "LRANGE jobs, kind").replace("name: app.peak", "name: redis.up");
     std::fs::write(&file, yaml(&redis, [api, page], &wrong, rules)).unwrap();
     let answer = reload();
     assert_eq!(answer.status / 100, 4, "{}", answer.text());

@@ -17,6 +17,7 @@ mod command;
 mod connect;
 mod endpoint;
 mod error;
+pub mod fuzz;
 mod governor;
 mod id;
 mod info;

@@ -1,12 +1,16 @@
 //! Commands that a user may name in a configuration.
 
+use redis::Value;
+
 use super::{Priority, ReadCommand};
+use crate::reply::bytes;
 
 /// The words before the arguments, how many arguments, microseconds. Each reads one number in constant or logarithmic
-/// time, and its first argument, where it has one, is a key.
-const ALLOWED: [(&str, usize, u32); 15] = [
+/// time, and its first argument, where it has one, is a key. GET is sent as GETRANGE of a number's length.
+const ALLOWED: [(&str, usize, u32); 16] = [
     ("dbsize", 0, 1),
     ("exists", 1, 2),
+    ("get", 1, 2),
     ("hlen", 1, 2),
     ("hstrlen", 2, 3),
     ("lastsave", 0, 1),
@@ -22,6 +26,9 @@ const ALLOWED: [(&str, usize, u32); 15] = [
     ("zscore", 2, 3),
 ];
 
+/// The longest text of a value that is looked at: no number is longer, and the value may have megabytes.
+const LONGEST: usize = 64;
+
 /// A command that a user has named, and what its answer means.
 #[derive(Clone, Debug)]
 pub struct Named {
@@ -31,6 +38,13 @@ pub struct Named {
     pub key: Option<Vec<u8>>,
     /// Whether an answer below 0 says that there is none, as those of TTL do.
     pub negative_is_none: bool,
+}
+
+impl Named {
+    /// Whether an answer is the beginning of a value that is longer than a number.
+    pub fn is_cut(answer: &Value) -> bool {
+        bytes(answer).is_some_and(|text| text.len() >= LONGEST)
+    }
 }
 
 impl ReadCommand {
@@ -55,7 +69,11 @@ impl ReadCommand {
         Ok(Named {
             key: arguments.first().map(|key| key.to_vec()),
             negative_is_none: ["ttl", "pttl"].contains(&name),
-            command: Self::new(name, &arguments, cost).of(Priority::High),
+            command: match name {
+                "get" => Self::new("getrange", &[arguments[0], b"0", b"63"], cost),
+                _ => Self::new(name, &arguments, cost),
+            }
+            .of(Priority::High),
         })
     }
 }
@@ -78,6 +96,11 @@ mod tests {
         let zcount = named("zcount RESET -inf +inf");
         assert_eq!(format!("{:?}", zcount.command), "ZCOUNT RESET -inf +inf");
         assert_eq!(zcount.key.as_deref(), Some(&b"RESET"[..]));
+        assert_eq!(
+            format!("{:?}", named("GET k").command),
+            "GETRANGE k 0 63",
+            "of a value no more than a number"
+        );
         let slowlog = named("SlowLog len");
         assert_eq!((format!("{:?}", slowlog.command), slowlog.key), ("SLOWLOG LEN".to_owned(), None));
         assert!(named("pttl k").negative_is_none && !named("zscore k m").negative_is_none);
@@ -85,9 +108,18 @@ mod tests {
 
     #[test]
     fn a_command_that_may_write_or_take_long_cannot_be_made() {
-        for text in
-            ["get k", "set k v", "slowlog reset", "slowlog", "keys *", "xlen", "xlen a b", "config get *", ""]
-        {
+        for text in [
+            "get k j",
+            "getset k v",
+            "set k v",
+            "slowlog reset",
+            "slowlog",
+            "keys *",
+            "xlen",
+            "xlen a b",
+            "config get *",
+            "",
+        ] {
             assert!(ReadCommand::named(&words(text)).is_err(), "{text}");
         }
         assert!(ReadCommand::named(&words("llen")).unwrap_err().contains("LLEN takes 1 arguments, 0"));

@@ -100,6 +100,9 @@ fn answer_of(named: &Named, answer: &CallResult) -> Option<Result<Fact, Unread>>
     let absent = || Err(Unread::Absent(String::new()));
     Some(match answer {
         Ok(Value::Nil) => absent(),
+        // The text of a key that is not there, or empty.
+        Ok(Value::BulkString(text)) if text.is_empty() => absent(),
+        Ok(value) if Named::is_cut(value) => Err(Unread::NotANumber),
         Ok(value) => match number(value) {
             Some(value) if value < 0.0 && named.negative_is_none => absent(),
             Some(value) => Ok(Fact::Number(whole(value))),

@@ -27,7 +27,7 @@ fn what_is_wrong_in_a_declaration_is_said_at_its_place_with_what_to_do() {
         (metric("name: c, field: x, command: DBSIZE"), "command", "give one of the two"),
         (metric("name: c, feild: x"), "feild", "did you mean `field`"),
         (metric("name: c, field: 'a b'"), "field", "cannot be a field of INFO"),
-        (metric("name: c, command: GET k"), "command", "no command that reads one number"),
+        (metric("name: c, command: GETDEL k"), "command", "no command that reads one number"),
         (metric("name: c, command: [ZCOUNT, k, 0]"), "command", "takes 3 arguments, 2 are given"),
         (metric("name: c, command: {a: b}"), "command", "or a list of its words"),
         (metric("name: c, field: x, kind: histogram"), "kind", "counter"),
@@ -82,6 +82,11 @@ custom_metrics:
 - {name: app.word, field: maxmemory_policy}
 - {name: app.slip, field: used_memroy}
 - {name: app.wrong, command: XLEN jobs}
+- {name: app.told, command: GET told}
+- {name: app.untold, command: GET missing}
+- {name: app.text, command: GET other}
+- {name: app.long, command: GET long}
+- {name: app.list, command: GET jobs}
 ";
 
 #[tokio::test]
@@ -89,7 +94,8 @@ async fn custom_metrics_are_what_the_server_says_and_nothing_is_made_up() {
     for server in Server::matrix() {
         let name = server.name;
         let running_server = server.start();
-        for command in ["RPUSH jobs a b c", "ZADD z 2.5 m", "SET forever v", "SET other v"] {
+        redis::cmd("SET").arg("long").arg("1".repeat(100)).exec(&mut running_server.connection()).unwrap();
+        for command in ["SET told 41.5", "RPUSH jobs a b c", "ZADD z 2.5 m", "SET forever v", "SET other v"] {
             running_server.run::<()>(command);
         }
         redis::cmd("RPUSH").arg("my jobs").arg("x").query::<()>(&mut running_server.connection()).unwrap();
@@ -98,18 +104,23 @@ async fn custom_metrics_are_what_the_server_says_and_nothing_is_made_up() {
         let peak: f64 = running_server.info("used_memory_peak").unwrap().parse().unwrap();
         assert!(value_of(&points, "app.peak").is_some_and(|value| value > 0.0 && value <= peak), "{name}");
         let sets = named(&points, "app.sets")[0];
-        assert_eq!((sets.value, sets.kind, sets.unit.as_str()), (Some(2.0), "counter", "{call}"), "{name}");
+        assert_eq!((sets.value, sets.kind, sets.unit.as_str()), (Some(4.0), "counter", "{call}"), "{name}");
         let jobs = |queue| with(&points, "app.jobs", "queue", queue)[0].clone();
         assert_eq!((jobs("jobs").value, jobs("mine").value), (Some(3.0), Some(1.0)), "{name}");
         assert_eq!((jobs("jobs").kind, jobs("jobs").unit.as_str()), ("sum", "{job}"));
         assert_eq!(value_of(&points, "app.score"), Some(2.5), "{name}");
-        assert_eq!(value_of(&points, "app.keys"), Some(5.0), "{name}");
+        assert_eq!(value_of(&points, "app.keys"), Some(7.0), "{name}");
+        assert_eq!(value_of(&points, "app.told"), Some(41.5), "{name}");
         for (metric, reason) in [
             ("app.no_score", "absent"),
             ("app.ttl", "absent"),
             ("app.word", "not_a_number"),
             ("app.slip", "absent"),
             ("app.wrong", "wrong_type"),
+            ("app.untold", "absent"),
+            ("app.text", "not_a_number"),
+            ("app.long", "not_a_number"),
+            ("app.list", "wrong_type"),
         ] {
             assert!(named(&points, metric).is_empty(), "nil is never 0: {metric} on {name}");
             let unread = with(&points, "redis.custom.unread", "name", metric);
