@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // an integration test: nothing but a test calls its helpers
 
+mod letters;
 mod place;
 
 use std::io::Write as _;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use streamgauge_component::Outcome;
 use streamgauge_component::testkit::Behaviour;
 use streamgauge_harness::{Redis, Server};
 use streamgauge_streams::encoding::DELIVERIES;
@@ -34,6 +35,25 @@ async fn idle_entries_are_taken_over_when_their_consumers_heartbeat_is_gone_and_
         assert!(rig.records().iter().all(|record| record[DELIVERIES].contains('2')), "{:?}", rig.records());
         rig.stop().await;
     }
+}
+
+#[tokio::test]
+async fn work_that_takes_longer_than_entries_may_lie_is_not_done_twice() {
+    let redis = Redis::start();
+    redis.fill("s", 5);
+    let slow = Rig::with(&redis.addr(), "", Behaviour::Hold).await;
+    slow.arrived(5).await;
+    let other = Rig::start(&redis, "consumer: {name: other}").await;
+    slow.until("it has lain for three times as long", |_| {
+        redis.cli(&["xpending", "s", "g", "IDLE", "1800", "-", "+", "5"]).lines().count() == 20
+    })
+    .await;
+    assert_eq!(other.ids().len() + other.count("claimed") as usize, 0);
+    slow.sink.release(&Outcome::Delivered);
+    settled(&redis, "s").await;
+    assert_eq!((slow.ids().len(), other.ids().len()), (5, 0));
+    slow.stop().await;
+    other.stop().await;
 }
 
 #[tokio::test]

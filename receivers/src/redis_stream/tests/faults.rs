@@ -107,6 +107,27 @@ async fn what_a_lost_connection_takes_late_arrives_although_nothing_newer_comes(
 }
 
 #[tokio::test]
+async fn a_reader_that_waits_on_a_master_that_is_demoted_for_a_while_moves_within_seconds() {
+    let redis = Redis::start();
+    redis.fill("s", 2);
+    let rig = Rig::start(&redis, "topology: single, read: {block: 5s}").await;
+    rig.arrived(2).await;
+    blocked(&redis).await;
+    let _: () = redis.run(&format!("REPLICAOF 127.0.0.1 {}", free_port()));
+    rig.until("it is told", |rig| rig.trouble().is_some_and(|text| text.contains("READONLY"))).await;
+    assert!(rig.count_of("errors", "unblocked") >= 1);
+    let _: () = redis.run("REPLICAOF NO ONE");
+    redis.fill("s", 3);
+    let began = std::time::Instant::now();
+    rig.arrived(5).await;
+    // Five seconds, and what a busy machine takes.
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    settled(&redis, "s").await;
+    assert_eq!(rig.ids().len(), 5, "none twice");
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn a_server_that_comes_later_is_waited_for_and_one_that_hangs_is_let_go() {
     let port = free_port();
     let settle = Behaviour::Settle(Outcome::Delivered);

@@ -192,3 +192,20 @@ async fn a_read_has_no_more_entries_than_its_count_and_an_idle_one_waits_on_the_
     assert!(began.elapsed() > Duration::from_millis(1000), "{:?}", began.elapsed());
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn an_acknowledgement_that_redis_refuses_is_told_and_sent_until_redis_has_it() {
+    let redis = Redis::start();
+    redis.fill("s", 5);
+    let _: () = redis.run("ACL SETUSER default -xack");
+    let rig = Rig::start(&redis, "").await;
+    rig.arrived(5).await;
+    rig.until("it is told", |rig| rig.trouble().is_some_and(|text| text.contains("NOPERM"))).await;
+    rig.until("it is tried again", |rig| rig.count_of("errors", "no_permission") >= 3).await;
+    assert_eq!((pending(&redis, "s"), rig.count("acknowledged"), rig.count("in_flight")), (5, 0, 5));
+    let _: () = redis.run("ACL SETUSER default +xack");
+    settled(&redis, "s").await;
+    rig.until("it is well", |rig| rig.trouble().is_none()).await;
+    assert_eq!((rig.ids().len(), rig.count("acknowledged")), (5, 5), "none twice");
+    rig.stop().await;
+}
