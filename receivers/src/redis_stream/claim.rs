@@ -41,8 +41,8 @@ pub(super) async fn claim(
         }
         let own = job.hands.ids(stream);
         wanted.extend(idle.into_iter().filter(|one| match one.consumer == job.member.name.as_bytes() {
-            // Ours, in nobody's hand, and not on its way into it.
-            true => !own.contains(&one.id) && !stream.may_come(one.id, one.idle),
+            // Ours, in nobody's hand, and not on its way into it: nor into that of an instance that a reload replaces.
+            true => job.hands.is_last() && !own.contains(&one.id) && !stream.may_come(one.id, one.idle),
             false => !alive.known.contains(&one.consumer),
         }));
         if is_last {

@@ -24,6 +24,9 @@ use super::stream::Stream;
 /// Entries of the pending list that are looked at in one request.
 const PAGE: usize = 500;
 
+/// How long what was delivered to the instance that a reload replaces takes at most into its hand.
+const HANDING: Duration = Duration::from_millis(500);
+
 /// Why entries are taken again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Why {
@@ -84,6 +87,9 @@ pub(super) async fn recover(
         };
         if !verdict {
             return;
+        }
+        if !job.hands.is_last() {
+            sleep(HANDING).await;
         }
     }
     for (stream, last) in &streams {
