@@ -49,7 +49,7 @@ fn find_goodbye(bytes: &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes(bytes.get(at + 13..at + 17)?.try_into().unwrap()))
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn requests_that_are_taken_back_as_soon_as_they_are_made_end_the_connection() {
     let pair = |round: u32| {
         let id = round * 2 + 1;
@@ -58,7 +58,7 @@ async fn requests_that_are_taken_back_as_soon_as_they_are_made_end_the_connectio
     assert!(ends(pair, 5000).await);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn streams_that_the_client_breaks_so_that_we_reset_them_end_the_connection() {
     let broken = |round: u32| {
         let id = round * 2 + 1;
@@ -67,7 +67,7 @@ async fn streams_that_the_client_breaks_so_that_we_reset_them_end_the_connection
     assert!(ends(broken, 5000).await);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn heads_without_an_end_end_the_connection() {
     let endless = |round| match round {
         0 => frame(HEADERS, 0, 1, &post("/hold")),
@@ -81,7 +81,7 @@ async fn heads_without_an_end_end_the_connection() {
     assert!(ends(empty, 1000).await);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn floods_of_pings_settings_and_priorities_end_the_connection() {
     assert!(ends(|_| frame(PING, 0, 0, &[0; 8]).repeat(10), 1000).await);
     assert!(ends(|_| frame(SETTINGS, 0, 0, &[]).repeat(10), 1000).await);
@@ -90,7 +90,7 @@ async fn floods_of_pings_settings_and_priorities_end_the_connection() {
     assert!(ends(|_| frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]).repeat(10), 1000).await);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn data_in_empty_or_tiny_pieces_ends_the_connection_and_a_body_cut_into_bytes_does_not() {
     let pieces = |piece: &'static [u8]| {
         move |round| match round {

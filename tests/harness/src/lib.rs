@@ -13,6 +13,7 @@
 mod certs;
 mod collector;
 mod deployment;
+mod h2spec;
 pub mod http;
 mod matrix;
 mod points;
@@ -30,6 +31,7 @@ mod wire;
 pub use certs::Certs;
 pub use collector::{Collector, CollectorBuilder};
 pub use deployment::{Cluster, SentinelSet};
+pub use h2spec::h2spec;
 pub use matrix::Server;
 pub use points::Point;
 pub use poll::{poll_until, poll_until_async};

@@ -77,7 +77,7 @@ pub(crate) struct Core<S: Service> {
 
 /// Filled by time and by requests: clients ping with every answer that they measure.
 const CONTROL: (u32, u32, u32) = (2000, 100, 8);
-const RESETS: (u32, u32, u32) = (1000, 100, 1);
+const RESETS: (u32, u32, u32) = (2000, 1000, 1);
 const CRUMBS: (u32, u32) = (20_000, 2000);
 
 impl<S: Service> Core<S> {

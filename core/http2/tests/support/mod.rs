@@ -124,6 +124,10 @@ impl Service for Paths {
                     let trailers = [(http::HeaderName::from_static("x-after"), "t".parse().unwrap())];
                     *answer.body_mut() = Content { data, trailers: Some(trailers.into_iter().collect()) };
                 }
+                "/read" => {
+                    read(body).await.unwrap_or_default();
+                    answer.body_mut().data = Bytes::from_static(b"all of it");
+                }
                 "/ignore" => drop(body),
                 "/hold" => {
                     state.go.notified().await;
