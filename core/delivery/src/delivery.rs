@@ -119,6 +119,13 @@ impl Delivery {
         }
     }
 
+    /// Returns when the queue is open, or the first try to open it has failed.
+    pub async fn tried(&self) {
+        if let Some(queue) = &self.queue {
+            queue.tried().await;
+        }
+    }
+
     /// The stop has begun and ends at `deadline`. The queue still takes what comes, but nobody waits beyond the deadline:
     /// whoever would, hears `Retry(stopping)`. A further call can only bring it closer.
     pub fn stop_by(&self, deadline: Instant) {

@@ -333,17 +333,19 @@ impl Inner {
 
     /// The store, as soon as it is known whether there is one.
     async fn opened(&self) -> Result<Arc<Shared>, StorageProblem> {
-        let mut opened = self.opened.subscribe();
-        let known = opened.wait_for(|opened| !matches!(opened, Opened::NotYet));
         tokio::select! {
-            known = known => match known.as_deref() {
-                Ok(Opened::Store(shared, _)) => Ok(shared.clone()),
-                Ok(Opened::Failed(problem)) => Err(problem.clone()),
-                Ok(Opened::NotYet) | Err(_) => Err("the collector is stopping".into()),
+            () = self.tried() => match &*self.opened.borrow() {
+                Opened::Store(shared, _) => Ok(shared.clone()),
+                Opened::Failed(problem) => Err(problem.clone()),
+                Opened::NotYet => Err("the collector is stopping".into()),
             },
             () = tokio::time::sleep(OPENING) => Err("sending queue on disk: it is being opened".into()),
             () = self.left_open() => Err("the collector is stopping".into()),
         }
+    }
+
+    async fn tried(&self) {
+        let _ = self.opened.subscribe().wait_for(|opened| !matches!(opened, Opened::NotYet)).await;
     }
 
     fn is_closed(&self) -> bool {
@@ -366,6 +368,15 @@ fn refuse(load: Load, reason: Reason, detail: Arc<str>) {
 impl Queue for DiskQueue {
     fn open(&self) {
         self.0.open.notify_one();
+    }
+
+    fn tried(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            tokio::select! {
+                () = self.0.tried() => {}
+                () = self.0.left_open() => {}
+            }
+        })
     }
 
     fn put(&self, load: Load) -> BoxFuture<'_, Result<(), Load>> {

@@ -25,6 +25,11 @@ pub(crate) trait Queue: Send + Sync {
     /// What it needs of others is there: the storage. Nothing is put before that.
     fn open(&self) {}
 
+    /// Returns when it is open, or the first try to open it has failed.
+    fn tried(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
     /// Takes nothing any more and hands nothing out: another queue goes on with what is stored.
     fn leave(&self) {
         self.close();

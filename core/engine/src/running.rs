@@ -23,6 +23,8 @@ use crate::turn::{discard, turn};
 
 /// How long a component may take to start when the old configuration runs on meanwhile.
 const STARTING: Duration = Duration::from_secs(10);
+/// How long receivers wait, at the start, for queues that are being opened.
+const OPENING: Duration = Duration::from_secs(10);
 
 type Members = BTreeSet<(Kind, Arc<str>)>;
 
@@ -200,8 +202,11 @@ async fn start_keepers(graph: &mut Graph) {
         join_all(fresh.map(|(keeper, fresh)| async move { keeper.start(fresh).await })).await;
     }
     all(graph.extensions.iter_mut()).await;
-    graph.queues_beside(&Graph::default()).iter().for_each(|queue| queue.open());
+    let queues = graph.queues_beside(&Graph::default());
+    queues.iter().for_each(|queue| queue.open());
     all(graph.exporters.iter_mut().map(|e| &mut e.kept)).await;
+    // Receivers that start earlier, and whoever believes the health check, would only hear that queues are being opened.
+    let _ = tokio::time::timeout(OPENING, join_all(queues.iter().map(|queue| queue.tried()))).await;
     all(graph.receivers.iter_mut().map(|r| &mut r.kept)).await;
 }
 
