@@ -1,6 +1,7 @@
 //! Numbered records: who sent which, who was told that they are safe, and which arrived how often.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::TcpStream;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -69,18 +70,21 @@ impl Ledger {
         self.last_refusal.lock().unwrap().clone()
     }
 
-    /// Sends one request and does not wait for what becomes of it.
-    pub fn send_unheard(&self, url: &str) {
+    /// Sends one request and does not hear what becomes of it. As long as the connection is kept the client is there: whose
+    /// client has gone is dropped.
+    #[must_use]
+    pub fn send_unheard(&self, url: &str) -> TcpStream {
         use std::io::Write as _;
         let body = request(self.numbers());
         let host = url.strip_prefix("http://").unwrap();
-        let mut stream = std::net::TcpStream::connect(host).unwrap();
+        let mut stream = TcpStream::connect(host).unwrap();
         let head = format!(
             "POST /v1/logs HTTP/1.0\r\ncontent-type: application/x-protobuf\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
         stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
         self.refused.fetch_add(RECORDS, Ordering::Relaxed);
+        stream
     }
 
     /// Adds entries to a stream, whose body is what a record's is; whether Redis has taken all of them.

@@ -131,17 +131,18 @@ service:
     /// The same where the dead letter is on another node.
     #[track_caller]
     pub fn ends_with(&self, redis: &Redis, letters: &Redis, most_duplicated: usize) -> Row {
-        let mut gone = 0;
-        poll_until("all that Redis has arrives", SOON, || {
-            // What is in the stream and in no dead letter.
+        // What did not arrive, if all of it is gone: in no stream, or in a dead letter.
+        let gone = || {
             let kept = &numbers(redis, STREAM) - &numbers(letters, &self.dead_letter);
             let missing = self.ledger.missing_numbers(&self.sink);
-            gone = missing.iter().filter(|number| !kept.contains(number)).count();
-            (gone == missing.len()).then_some(())
-        });
+            missing.iter().all(|number| !kept.contains(number)).then_some(missing.len())
+        };
+        poll_until("all that Redis has arrives", SOON, gone);
         poll_until("nothing is pending", SETTLES, || {
             redis.cli(&["xpending", STREAM, "g"]).starts_with('0').then_some(())
         });
+        // Once more: entries that are gone may have been in the collector's hand.
+        let gone = poll_until("all that Redis has arrives", SOON, gone);
         Row { most_duplicated, ..self.ledger.row(&self.sink, gone) }
     }
 }

@@ -140,7 +140,7 @@ fn unfinished_write() -> Option<Row> {
     rig.sink.always(Reply::status(503));
     let running = rig.start();
     rig.send(&running, REQUESTS);
-    rig.ledger.send_unheard(&running.url);
+    let _client = rig.ledger.send_unheard(&running.url);
     poll_until("it is on the disk", SOON, || {
         (running.number("streamgauge_queue_disk_requests", &[]) == REQUESTS + 1).then_some(())
     });
