@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use streamgauge_component::{Earlier, Host, Registry, StoredQueue};
 use streamgauge_storage::Cell;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use super::Ledger;
@@ -13,6 +13,7 @@ use super::saved::{Mark, Saved};
 
 /// A kill forgets what was counted since the last writing: no more than this.
 const WRITE_EVERY: Duration = Duration::from_secs(5);
+/// How often an extension is looked for that is configured and has not started yet.
 const ASK_EVERY: Duration = Duration::from_millis(20);
 /// A disk that does not answer holds up no stop.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -21,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Books {
     registry: Arc<Registry>,
     /// Id of the extension that stores it.
-    storage: Mutex<Option<String>>,
+    storage: watch::Sender<Option<String>>,
     /// Of the runs before this one; `None` until it is read, and without a storage.
     past: Mutex<Option<Saved>>,
     /// What was last written. Held while it is: one at a time.
@@ -40,13 +41,17 @@ impl Books {
         if storage.is_some() {
             registry.earlier().expect();
         }
-        let storage = Mutex::new(storage);
-        Arc::new(Books { registry, storage, past: Mutex::default(), written: tokio::sync::Mutex::default() })
+        Arc::new(Books {
+            registry,
+            storage: watch::Sender::new(storage),
+            past: Mutex::default(),
+            written: tokio::sync::Mutex::default(),
+        })
     }
 
     /// Another configuration has another storage, or none. What was read stays.
     pub fn set_storage(&self, storage: Option<String>) {
-        *lock(&self.storage) = storage;
+        self.storage.send_replace(storage);
     }
 
     /// The ledger now.
@@ -57,7 +62,13 @@ impl Books {
 
     /// Reads, then writes again and again until it is told to end.
     pub async fn keep(self: Arc<Self>, host: Host, mut end: oneshot::Receiver<()>) {
-        while let Err(pause) = self.read(&host).await {
+        let mut storage = self.storage.subscribe();
+        loop {
+            tokio::select! {
+                _ = storage.wait_for(Option::is_some) => {}
+                _ = &mut end => return,
+            }
+            let Err(pause) = self.read(&host).await else { break };
             tokio::select! {
                 () = sleep(pause) => {}
                 _ = &mut end => return,
@@ -106,7 +117,7 @@ impl Books {
     }
 
     fn cell(&self, host: &Host) -> Option<Cell> {
-        let id = lock(&self.storage).clone()?;
+        let id = self.storage.borrow().clone()?;
         Some(host.storage(&id).ok()?.cell(Saved::CELL))
     }
 
@@ -160,6 +171,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl std::fmt::Debug for Books {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Books({:?})", lock(&self.storage))
+        write!(f, "Books({:?})", *self.storage.borrow())
     }
 }
+
+#[cfg(test)]
+mod tests;
