@@ -32,6 +32,7 @@ mod redis_logs;
 mod reload;
 mod remote_write_restart;
 mod routing;
+mod servers;
 mod stream_transport;
 mod support;
 mod writers_rules;

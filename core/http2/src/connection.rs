@@ -1,24 +1,23 @@
 //! A connection with its socket and its clock.
 
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 
 use crate::Service;
-use crate::core::{Core, Fault};
+use crate::alive::{Alive, Silent};
+use crate::core::Core;
+use crate::fault::Fault;
 use crate::frame::Reason;
+use crate::input::Input;
 use crate::settings::Settings;
 
-/// What is read at once, at first and at most; frames that are larger get what they need.
-const READ: (usize, usize) = (16 << 10, 128 << 10);
-/// Beyond a large frame so much more is read: it is copied when the next one is awaited.
-const SLACK: usize = 16 << 10;
 /// Room for answers that is kept.
 const OUT: usize = 64 << 10;
 /// How long a client that is told why it has to go may take to hear it.
@@ -51,28 +50,14 @@ impl std::error::Error for Error {}
 pub struct Connection<I, S: Service> {
     io: I,
     core: Core<S>,
-    input: BytesMut,
-    /// The buffer was made for one large frame.
-    large: bool,
+    input: Input,
     /// How many bytes the next frame has, as far as is known; 0 while there may be whole ones.
     need: usize,
-    /// How much is read at once.
-    step: usize,
     /// What of the core's output is written.
     written: usize,
     flushed: bool,
     alive: Option<Alive>,
     end: Option<End>,
-}
-
-/// Whether the client is still there.
-#[derive(Debug)]
-struct Alive {
-    every: Duration,
-    patience: Duration,
-    heard: Instant,
-    asked: bool,
-    timer: Pin<Box<Sleep>>,
 }
 
 /// A connection that is about to end.
@@ -94,17 +79,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin, S: Service> Connection<I, S> {
     /// A connection over this stream; `input` is what came behind the preface.
     pub fn new(io: I, input: BytesMut, settings: Settings, service: S) -> Self {
         let parallel = Handle::try_current().is_ok_and(|runtime| runtime.metrics().num_workers() > 1);
-        let alive = settings.ping.map(|(every, patience)| {
-            let (heard, timer) = (Instant::now(), Box::pin(sleep(every)));
-            Alive { every, patience, heard, asked: false, timer }
-        });
+        let alive = settings.ping.map(Alive::new);
         Connection {
             io,
             core: Core::new(service, settings, parallel),
-            input,
-            large: false,
+            input: Input::new(input),
             need: 0,
-            step: READ.0,
             written: 0,
             flushed: true,
             alive,
@@ -119,7 +99,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin, S: Service> Connection<I, S> {
 
     fn poll_serve(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while self.end.is_none() {
-            match self.core.receive(&mut self.input) {
+            match self.core.receive(&mut self.input.bytes) {
                 Ok(need) => self.need = need,
                 Err(Fault::Connection(reason, why)) => {
                     self.core.give_up(reason, why);
@@ -168,37 +148,21 @@ impl<I: AsyncRead + AsyncWrite + Unpin, S: Service> Connection<I, S> {
         Ok(())
     }
 
-    /// Reads what there is into the buffer, which is made as large as the next frame is.
+    /// Reads what there is.
     fn poll_read(&mut self, context: &mut Context<'_>) -> io::Result<Came> {
         if self.need == 0 {
             // Frames are left; they wait for the answers to be taken.
             return Ok(if self.is_written() { Came::Bytes } else { Came::Nothing });
         }
-        if self.large && self.input.is_empty() {
-            // Its bytes are somebody else's now.
-            self.input = BytesMut::new();
-            self.large = false;
-        }
-        let missing = self.need.saturating_sub(self.input.len());
-        let room = self.input.capacity() - self.input.len();
-        if room < missing.max(self.step / 4) {
-            self.large |= missing > self.step;
-            self.input.reserve(self.step.max(missing + SLACK));
-        }
-        let room = self.input.capacity() - self.input.len();
-        let came = match pin!(self.io.read_buf(&mut self.input)).poll(context) {
+        let came = match self.input.poll_fill(&mut self.io, self.need, context) {
             Poll::Ready(came) => came?,
             Poll::Pending => return Ok(Came::Nothing),
         };
         if came == 0 {
             return Ok(Came::End);
         }
-        if came == room && !self.large {
-            self.step = (self.step * 2).min(READ.1);
-        }
         if let Some(alive) = &mut self.alive {
-            alive.heard = Instant::now();
-            alive.asked = false;
+            alive.heard();
         }
         Ok(Came::Bytes)
     }
@@ -206,26 +170,16 @@ impl<I: AsyncRead + AsyncWrite + Unpin, S: Service> Connection<I, S> {
     /// Asks a client that has been silent whether it is there; `true` when there is a question to send.
     fn poll_alive(&mut self, context: &mut Context<'_>) -> Result<bool, Error> {
         let Some(alive) = &mut self.alive else { return Ok(false) };
-        while alive.timer.as_mut().poll(context).is_ready() {
-            let due = alive.heard + alive.every;
-            if alive.asked {
-                return Err(Error::Silent);
-            }
-            if Instant::now() < due {
-                alive.timer.as_mut().reset(due);
-                continue;
-            }
-            alive.asked = true;
-            alive.timer.as_mut().reset(Instant::now() + alive.patience);
+        let ask = alive.poll(true, context).map_err(|Silent| Error::Silent)?;
+        if ask {
             self.core.ping();
-            return Ok(true);
         }
-        Ok(false)
+        Ok(ask)
     }
 
     fn finish(&mut self, error: Option<Error>) {
         self.core.abandon();
-        self.input.clear();
+        self.input.bytes.clear();
         self.end = Some(End { error, limit: Box::pin(sleep(LAST_WORD)), shut: false });
     }
 
@@ -251,9 +205,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin, S: Service> Connection<I, S> {
             end.shut = true;
         }
         while end.error.is_some() {
-            self.input.clear();
-            self.input.reserve(READ.0);
-            if ready!(pin!(self.io.read_buf(&mut self.input)).poll(context))? == 0 {
+            self.input.bytes.clear();
+            if ready!(self.input.poll_fill(&mut self.io, 0, context))? == 0 {
                 break;
             }
         }

@@ -1,5 +1,7 @@
 //! What stands before each frame, and what its numbers mean (RFC 9113, sections 4, 6 and 7).
 
+use crate::fault::{Fault, protocol};
+
 /// Bytes before each frame's payload.
 pub(crate) const HEAD: usize = 9;
 /// What a client says before its first frame.
@@ -40,6 +42,7 @@ impl Reason {
     pub(crate) const STREAM_CLOSED: Reason = Reason(5);
     pub(crate) const FRAME_SIZE_ERROR: Reason = Reason(6);
     pub(crate) const REFUSED_STREAM: Reason = Reason(7);
+    pub(crate) const CANCEL: Reason = Reason(8);
     pub(crate) const COMPRESSION_ERROR: Reason = Reason(9);
     pub(crate) const ENHANCE_YOUR_CALM: Reason = Reason(11);
 }
@@ -102,6 +105,16 @@ pub(crate) fn put_head(out: &mut Vec<u8>, length: usize, kind: u8, flags: u8, st
 pub(crate) fn put(out: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
     put_head(out, payload.len(), kind, flags, stream);
     out.extend_from_slice(payload);
+}
+
+/// The payload without its padding.
+pub(crate) fn unpadded<'a>(head: &Head, payload: &'a [u8]) -> Result<&'a [u8], Fault> {
+    if !head.has(flag::PADDED) {
+        return Ok(payload);
+    }
+    let wrong = protocol("more padding than payload");
+    let (&padding, rest) = payload.split_first().ok_or(wrong)?;
+    rest.len().checked_sub(usize::from(padding)).and_then(|length| rest.get(..length)).ok_or(wrong)
 }
 
 /// The four bytes at a place.

@@ -1,15 +1,16 @@
 //! Fuzz targets: each takes any bytes and panics when a promise is broken.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::request::Parts;
-use http::{Response, Uri};
+use http::{HeaderMap, Response, Uri};
 use http_body::Body as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Runtime;
@@ -17,13 +18,24 @@ use tokio::runtime::Runtime;
 use crate::frame::{HEAD, Head};
 use crate::head::Collected;
 use crate::hpack::Decoder;
-use crate::{Answer, Body, Connection, Content, Error, Service, Settings};
+use crate::{
+    Answer, Body, Client, ClientSettings, Connection, Content, Error, Head as RequestHead, PREFACE, Service,
+    Settings,
+};
 
 /// A connection means the same however its bytes are cut, and what is said on it are whole frames. The first byte says where it is cut.
 pub fn connection(data: &[u8]) {
     let Some((&seed, bytes)) = data.split_first() else { return };
     let whole = serve(bytes, bytes.len().max(1));
     let cut = serve(bytes, usize::from(seed % 64) + 1);
+    assert_eq!(whole, cut);
+}
+
+/// What a server says means the same to a client however it is cut: the first byte says where. Every call ends.
+pub fn answers(data: &[u8]) {
+    let Some((&seed, bytes)) = data.split_first() else { return };
+    let whole = ask(bytes, bytes.len().max(1));
+    let cut = ask(bytes, usize::from(seed % 64) + 1);
     assert_eq!(whole, cut);
 }
 
@@ -80,6 +92,8 @@ impl Service for Recorder {
 
 /// Reads pieces of a size, then the end; keeps what is written.
 struct Script<'a> {
+    /// Nothing comes at first.
+    late: bool,
     input: std::slice::Chunks<'a, u8>,
     output: Vec<u8>,
 }
@@ -90,6 +104,9 @@ impl AsyncRead for Script<'_> {
         _: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if std::mem::take(&mut self.late) {
+            return Poll::Pending;
+        }
         if let Some(piece) = self.input.next() {
             buffer.put_slice(&piece[..piece.len().min(buffer.remaining())]);
         }
@@ -112,14 +129,23 @@ impl AsyncWrite for Script<'_> {
     }
 }
 
+/// More than a piece is not read at once.
+const MOST: usize = 4 << 10;
+
+fn whole_frames(mut bytes: &[u8]) {
+    while let Some(head) = Head::read(bytes) {
+        assert!(bytes.len() >= HEAD + head.length, "a frame that is cut");
+        bytes = &bytes[HEAD + head.length..];
+    }
+    assert!(bytes.is_empty(), "half a head");
+}
+
 /// Only its clock is used.
 static RUNTIME: LazyLock<io::Result<Runtime>> =
     LazyLock::new(|| tokio::runtime::Builder::new_current_thread().enable_time().build());
 
 /// The requests of a connection that says these bytes in pieces of this size, and why it ended.
 fn serve(bytes: &[u8], size: usize) -> (Vec<Seen>, String) {
-    // More than a piece is not read at once.
-    const MOST: usize = 4 << 10;
     let Ok(runtime) = &*RUNTIME else { return Default::default() };
     let _entered = runtime.enter();
     let recorder = Recorder::default();
@@ -131,7 +157,7 @@ fn serve(bytes: &[u8], size: usize) -> (Vec<Seen>, String) {
         header_list: 1 << 10,
         ping: None,
     };
-    let mut script = Script { input: bytes.chunks(size.min(MOST)), output: Vec::new() };
+    let mut script = Script { late: false, input: bytes.chunks(size.min(MOST)), output: Vec::new() };
     let mut connection = Connection::new(&mut script, BytesMut::new(), settings, recorder.clone());
     let mut context = Context::from_waker(Waker::noop());
     let mut ended = None;
@@ -143,12 +169,7 @@ fn serve(bytes: &[u8], size: usize) -> (Vec<Seen>, String) {
         }
     }
     drop(connection);
-    let mut rest = &script.output[..];
-    while let Some(head) = Head::read(rest) {
-        assert!(rest.len() >= HEAD + head.length, "a frame that is cut");
-        rest = &rest[HEAD + head.length..];
-    }
-    assert!(rest.is_empty(), "half a head");
+    whole_frames(&script.output);
     let end = match ended {
         Some(Err(Error::Client(reason, why))) => format!("{reason}: {why}"),
         Some(Ok(())) => "closed".to_owned(),
@@ -156,4 +177,29 @@ fn serve(bytes: &[u8], size: usize) -> (Vec<Seen>, String) {
     };
     let seen = recorder.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
     (seen, end)
+}
+
+/// How calls end on a connection whose server says these bytes in pieces of this size, and how that ends.
+fn ask(bytes: &[u8], size: usize) -> (Vec<String>, String) {
+    let Ok(runtime) = &*RUNTIME else { return Default::default() };
+    let _entered = runtime.enter();
+    let mut script = Script { late: true, input: bytes.chunks(size.min(MOST)), output: Vec::new() };
+    let (client, driver) = Client::new(&mut script, ClientSettings::default());
+    let head = Arc::new(RequestHead::post("http", "a", "/v1", &HeaderMap::new()));
+    let bodies = [0, 10, 5_000, 100_000].map(|size| VecDeque::from([Bytes::from(vec![7; size])]));
+    let mut calls = bodies.map(|body| client.call(head.clone(), body, 10_000));
+    let mut driver = Box::pin(driver.run());
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(driver.poll_unpin(&mut context).is_pending());
+    let end = match driver.poll_unpin(&mut context) {
+        Poll::Ready(end) => end.err().unwrap_or_default(),
+        Poll::Pending => panic!("it goes on without bytes"),
+    };
+    drop(driver);
+    let answers = calls.each_mut().map(|call| match call.poll_unpin(&mut context) {
+        Poll::Ready(answer) => format!("{answer:?}"),
+        Poll::Pending => panic!("a call waits for ever"),
+    });
+    whole_frames(&script.output[PREFACE.len()..]);
+    (answers.to_vec(), end)
 }

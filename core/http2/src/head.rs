@@ -64,7 +64,7 @@ impl Collected {
             Name::Scheme => &mut self.scheme,
             Name::Authority => &mut self.authority,
             Name::Path => &mut self.path,
-            Name::Wrong => {
+            Name::Status | Name::Wrong => {
                 self.malformed = true;
                 return;
             }
@@ -143,40 +143,6 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Unfit> {
     Ok(length)
 }
 
-/// The last heads: a client that only sends requests repeats its blocks byte for byte.
-#[derive(Debug, Default)]
-pub(crate) struct Heads {
-    kept: Vec<Kept>,
-    next: usize,
-}
-
-#[derive(Debug)]
-struct Kept {
-    block: Box<[u8]>,
-    age: u64,
-    known: Known,
-}
-
-/// As many different ones as a client with three signals takes turns with, and one.
-const HEADS: usize = 4;
-
-impl Heads {
-    /// What the block meant, if it came before and the table is as it was then.
-    pub fn get(&self, block: &[u8], age: u64) -> Option<&Known> {
-        self.kept.iter().find(|kept| kept.age == age && *kept.block == *block).map(|kept| &kept.known)
-    }
-
-    /// Keeps what a block means that left the table as it was.
-    pub fn keep(&mut self, block: &[u8], age: u64, known: &Known) {
-        let kept = Kept { block: block.into(), age, known: known.clone() };
-        match self.kept.get_mut(self.next) {
-            Some(place) => *place = kept,
-            None => self.kept.push(kept),
-        }
-        self.next = (self.next + 1) % HEADS;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,17 +208,5 @@ mod tests {
         let collected = collect(&[("a", &long), ("b", &long)], 1000);
         assert_eq!(collected.headers.len(), 0);
         assert_eq!(collected.request().unwrap_err(), Unfit::TooLarge);
-    }
-
-    #[test]
-    fn a_head_is_known_again_only_while_the_table_is_the_same() {
-        let mut heads = Heads::default();
-        let known = with(&[]).unwrap();
-        for block in 0..6 {
-            heads.keep(&[block], 1, &known);
-        }
-        assert!(heads.get(&[5], 1).is_some() && heads.get(&[2], 1).is_some());
-        assert!(heads.get(&[5], 2).is_none() && heads.get(&[0], 1).is_none());
-        assert_eq!(heads.kept.len(), HEADS);
     }
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use crate::core::Fault;
-use crate::frame::{MOST, Reason, kind, number, put};
+use crate::fault::{Fault, flow, protocol};
+use crate::frame::{MOST, kind, number, put};
 
 /// A window, and the largest frame, until a side says otherwise.
 pub(crate) const DEFAULT_WINDOW: u32 = 65_535;
-const DEFAULT_FRAME: usize = 16 << 10;
+pub(crate) const DEFAULT_FRAME: usize = 16 << 10;
+/// The same for what blocks are packed with.
+const DEFAULT_TABLE: usize = 4096;
 
 const HEADER_TABLE_SIZE: u16 = 1;
 const ENABLE_PUSH: u16 = 2;
@@ -49,20 +51,44 @@ impl Settings {
     }
 }
 
-/// What the client has said.
+/// What a client offers: no pushes, and heads of answers that have an end. All else is as it is by default.
+pub(crate) struct Offer;
+
+impl Offer {
+    /// The largest head of an answer, in bytes as HTTP/2 counts them.
+    pub const HEADER_LIST: u32 = 64 << 10;
+
+    pub fn put(out: &mut Vec<u8>) {
+        let [a, b, c, d] = Offer::HEADER_LIST.to_be_bytes();
+        let payload = [0, ENABLE_PUSH as u8, 0, 0, 0, 0, 0, MAX_HEADER_LIST_SIZE as u8, a, b, c, d];
+        put(out, kind::SETTINGS, 0, 0, &payload);
+    }
+}
+
+/// What the other side has said.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
     /// What a new stream may send.
     pub window: i64,
     /// The largest frame that it takes.
     pub frame: usize,
-    /// It has made its table smaller and waits to hear that ours is, too: we use none.
+    /// It has made its table smaller and waits to hear that ours is, too.
     pub smaller_table: bool,
+    /// How large its table may be.
+    pub table: usize,
+    /// Requests at once.
+    pub streams: usize,
 }
 
 impl Default for Peer {
     fn default() -> Self {
-        Peer { window: DEFAULT_WINDOW.into(), frame: DEFAULT_FRAME, smaller_table: false }
+        Peer {
+            window: DEFAULT_WINDOW.into(),
+            frame: DEFAULT_FRAME,
+            smaller_table: false,
+            table: DEFAULT_TABLE,
+            streams: usize::MAX,
+        }
     }
 }
 
@@ -72,18 +98,22 @@ impl Peer {
         for entry in payload.chunks_exact(6) {
             let value = number(entry, 2);
             match u16::from_be_bytes([entry[0], entry[1]]) {
-                HEADER_TABLE_SIZE => self.smaller_table |= value < 4096,
+                HEADER_TABLE_SIZE => {
+                    self.smaller_table |= (value as usize) < DEFAULT_TABLE;
+                    self.table = value as usize;
+                }
+                MAX_CONCURRENT_STREAMS => self.streams = value as usize,
                 ENABLE_PUSH if value > 1 => {
-                    return Err(Fault::Connection(Reason::PROTOCOL_ERROR, "ENABLE_PUSH is neither 0 nor 1"));
+                    return Err(protocol("ENABLE_PUSH is neither 0 nor 1"));
                 }
                 INITIAL_WINDOW_SIZE if value > MOST => {
                     let why = "INITIAL_WINDOW_SIZE is above 2^31-1";
-                    return Err(Fault::Connection(Reason::FLOW_CONTROL_ERROR, why));
+                    return Err(flow(why));
                 }
                 INITIAL_WINDOW_SIZE => self.window = value.into(),
                 MAX_FRAME_SIZE if !(1 << 14..1 << 24).contains(&value) => {
                     let why = "MAX_FRAME_SIZE is not from 2^14 to 2^24-1";
-                    return Err(Fault::Connection(Reason::PROTOCOL_ERROR, why));
+                    return Err(protocol(why));
                 }
                 MAX_FRAME_SIZE => self.frame = value as usize,
                 _ => {}

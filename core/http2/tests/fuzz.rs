@@ -3,7 +3,7 @@
 mod support;
 
 use streamgauge_http2::fuzz;
-use support::{DATA, END, HEADERS, HEADERS_END, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE, frame};
+use support::{DATA, END, GOAWAY, HEADERS, HEADERS_END, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE, frame};
 
 /// Deterministic noise (xorshift), so that a failure can be run again.
 struct Noise(u64);
@@ -69,6 +69,49 @@ fn every_cut_of_a_good_conversation_means_the_same() {
         let mut bytes = conversations().remove(0);
         bytes[0] = seed;
         fuzz::connection(&bytes);
+    }
+}
+
+fn answers() -> Vec<Vec<u8>> {
+    let hello = frame(SETTINGS, 0, 0, &[0, 1, 0, 0, 0, 100]);
+    let head = b"\x88\x40\x01a\x01b";
+    let trailers = |stream| frame(HEADERS, HEADERS_END | END, stream, b"\x40\x0bgrpc-status\x010");
+    let usual = [
+        frame(HEADERS, HEADERS_END, 1, head),
+        frame(DATA, 0, 1, &[0; 5]),
+        trailers(1),
+        frame(HEADERS, HEADERS_END, 3, b"\x88\xbf"),
+        frame(DATA, 8, 3, &[1, 9, 9, 0]),
+        trailers(3),
+    ]
+    .concat();
+    let busy = [
+        frame(WINDOW_UPDATE, 0, 0, &[0, 1, 0, 0]),
+        frame(SETTINGS, 0, 0, &[0, 4, 0, 1, 0, 0]),
+        frame(HEADERS, HEADERS_END, 5, b"\x08\x03100"),
+        frame(HEADERS, 0, 5, &head[..3]),
+        frame(9, HEADERS_END, 5, &head[3..]),
+        frame(PING, 0, 0, &[7; 8]),
+        frame(DATA, END, 5, &[2; 9_000]),
+        frame(RST_STREAM, 0, 7, &[0, 0, 0, 7]),
+        frame(WINDOW_UPDATE, 0, 7, &[0, 1, 0, 0]),
+        frame(GOAWAY, 0, 0, b"\0\0\0\x05\0\0\0\x0btoo_many_pings"),
+    ]
+    .concat();
+    [0_u8, 1, 7, 30].map(|seed| [&[seed][..], &hello, &usual, &busy].concat()).to_vec()
+}
+
+#[test]
+fn a_servers_answers_mean_the_same_however_they_are_cut() {
+    drive(fuzz::answers, &answers(), 3000);
+}
+
+#[test]
+fn every_cut_of_good_answers_means_the_same() {
+    for seed in 0..64 {
+        let mut bytes = answers().remove(0);
+        bytes[0] = seed;
+        fuzz::answers(&bytes);
     }
 }
 

@@ -1,4 +1,4 @@
-//! OTLP over HTTP/1, HTTP/2 and gRPC, on hyper but for the server's HTTP/2, which is `core/http2`; TLS and compression.
+//! OTLP over HTTP/1, HTTP/2 and gRPC, on hyper but for the HTTP/2 of servers and of gRPC, which is `core/http2`; TLS and compression.
 //!
 //! Bytes in, bytes out: this crate knows paths, headers, limits and statuses, nothing of records, acks or
 //! pipelines. Receivers serve with a [`Listener`] and a [`Handler`]; exporters call with a [`GrpcClient`] or

@@ -1,4 +1,4 @@
-//! What is sent: a request as one `Buf` over its parts, so that hyper makes one body frame of it.
+//! What is sent: a request in several slices; for HTTP one `Buf` over them, so that hyper makes one body frame of it.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 
-/// Slices below this are copied together: the HTTP/2 stack gathers at most 16 slices a write, and a copy of
-/// so little is cheaper than a slice.
+/// For hyper, slices below this are copied together: its HTTP/2 stack gathers at most 16 slices a write, and a copy of so little
+/// is cheaper than a slice there.
 const CHAIN_FROM: usize = 16 << 10;
 
 /// Bytes in several slices, read as one buffer.
@@ -21,21 +21,11 @@ pub struct Payload {
 }
 
 impl Payload {
-    /// The concatenation of the parts; runs of small ones are copied together.
+    /// The concatenation of the parts.
     pub fn new(parts: impl IntoIterator<Item = Bytes>) -> Self {
-        let mut payload = Self::default();
-        let mut run = Vec::new();
-        for part in parts {
-            payload.len += part.len();
-            if part.len() < CHAIN_FROM {
-                run.push(part);
-            } else {
-                payload.join(&mut run);
-                payload.slices.push_back(part);
-            }
-        }
-        payload.join(&mut run);
-        payload
+        let slices: VecDeque<Bytes> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        let len = slices.iter().map(Bytes::len).sum();
+        Payload { slices, len }
     }
 
     /// The number of bytes left.
@@ -57,20 +47,42 @@ impl Payload {
         }
     }
 
+    /// The slices, none of them empty.
+    pub(crate) fn into_slices(self) -> VecDeque<Bytes> {
+        self.slices
+    }
+
     /// Puts bytes in front.
     pub(crate) fn push_front(&mut self, bytes: Bytes) {
         self.len += bytes.len();
         self.slices.push_front(bytes);
     }
 
-    fn join(&mut self, run: &mut Vec<Bytes>) {
-        if run.len() > 1 {
-            let mut joined = BytesMut::with_capacity(run.iter().map(Bytes::len).sum());
-            run.drain(..).for_each(|part| joined.extend_from_slice(&part));
-            run.push(joined.freeze());
+    /// The same bytes, with runs of small slices copied together.
+    fn joined(self) -> Self {
+        let mut slices = VecDeque::new();
+        let mut run = Vec::new();
+        for slice in self.slices {
+            if slice.len() < CHAIN_FROM {
+                run.push(slice);
+            } else {
+                slices.extend(join(&mut run));
+                slices.push_back(slice);
+            }
         }
-        self.slices.extend(run.drain(..).filter(|part| !part.is_empty()));
+        slices.extend(join(&mut run));
+        Payload { slices, len: self.len }
     }
+}
+
+/// A run in one piece; it is empty after that.
+fn join(run: &mut Vec<Bytes>) -> Option<Bytes> {
+    if run.len() < 2 {
+        return run.pop();
+    }
+    let mut joined = BytesMut::with_capacity(run.iter().map(Bytes::len).sum());
+    run.drain(..).for_each(|part| joined.extend_from_slice(&part));
+    Some(joined.freeze())
 }
 
 impl From<Bytes> for Payload {
@@ -119,7 +131,7 @@ pub(crate) struct OneFrame(Option<Payload>);
 
 impl OneFrame {
     pub fn new(payload: Payload) -> Self {
-        OneFrame(Some(payload).filter(|payload| !payload.is_empty()))
+        OneFrame(Some(payload.joined()).filter(|payload| !payload.is_empty()))
     }
 }
 
@@ -152,11 +164,11 @@ mod tests {
     }
 
     #[test]
-    fn small_parts_are_joined_and_large_ones_shared() {
+    fn small_parts_are_joined_for_hyper_and_large_ones_shared() {
         let large = Bytes::from(vec![1; CHAIN_FROM]);
         let small = Bytes::from_static(b"small");
         let parts = [&small, &small, &large, &Bytes::new(), &large, &small];
-        let payload = Payload::new(parts.into_iter().cloned());
+        let payload = Payload::new(parts.into_iter().cloned()).joined();
         assert_eq!(slices(&payload), [10, CHAIN_FROM, CHAIN_FROM, 5]);
         assert_eq!(payload.len(), 2 * CHAIN_FROM + 15);
         assert_eq!(payload.slices[1].as_ptr(), large.as_ptr());

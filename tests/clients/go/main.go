@@ -1,4 +1,4 @@
-// Sends the telemetry that tests/clients expects: client grpc|http/protobuf. The endpoint and the packing come from
+// Sends the telemetry that tests/clients expects: client grpc|http/protobuf; or is a server: client serve. The endpoint and the packing come from
 // OTEL_EXPORTER_OTLP_*, as for any program.
 package main
 
@@ -156,6 +156,9 @@ func logs(exporter sdklog.Exporter) {
 }
 
 func main() {
+	if os.Args[1] == "serve" {
+		serve()
+	}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(check))
 	if os.Args[1] == "grpc" {
 		traces(must(otlptracegrpc.New(ctx)))

@@ -1,21 +1,14 @@
 //! Frames about the connection itself.
 
-use super::{Core, Fault, Leaving};
+use super::{Core, Leaving};
 use crate::Service;
+use crate::fault::{Fault, flow, protocol, size};
 use crate::frame::{Head, MOST, Reason, flag, kind, number, put};
 use crate::stream::Stream;
 
 /// What our pings carry: the one that asks for life, and the one that follows a goodbye.
 pub(super) const ALIVE: &[u8; 8] = b"alive?..";
 pub(super) const LEAVING: &[u8; 8] = b"leaving.";
-
-fn protocol(why: &'static str) -> Fault {
-    Fault::Connection(Reason::PROTOCOL_ERROR, why)
-}
-
-fn size(why: &'static str) -> Fault {
-    Fault::Connection(Reason::FRAME_SIZE_ERROR, why)
-}
 
 impl<S: Service> Core<S> {
     pub(super) fn settings(&mut self, head: &Head, payload: &[u8]) -> Result<(), Fault> {
@@ -34,8 +27,7 @@ impl<S: Service> Core<S> {
         let change = self.peer.window - before;
         if change != 0 {
             for stream in self.streams.each() {
-                grow(stream, change)
-                    .ok_or(Fault::Connection(Reason::FLOW_CONTROL_ERROR, "a window above 2^31-1"))?;
+                grow(stream, change).ok_or(flow("a window above 2^31-1"))?;
             }
         }
         put(&mut self.out, kind::SETTINGS, flag::ACK, 0, &[]);
@@ -84,7 +76,7 @@ impl<S: Service> Core<S> {
                 return Err(protocol("a WINDOW_UPDATE of nothing"));
             }
             if self.send > i64::from(MOST) {
-                return Err(Fault::Connection(Reason::FLOW_CONTROL_ERROR, "a window above 2^31-1"));
+                return Err(flow("a window above 2^31-1"));
             }
         } else if let Some(slot) = self.streams.find(head.stream) {
             if more == 0 {

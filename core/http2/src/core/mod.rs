@@ -11,8 +11,10 @@ use bytes::BytesMut;
 
 use crate::Service;
 use crate::budget::Budget;
+use crate::fault::{Fault, calm};
 use crate::frame::{MOST, Reason, kind, put};
-use crate::head::Heads;
+use crate::head::Known;
+use crate::heads::Heads;
 use crate::hpack::Decoder;
 use crate::settings::{DEFAULT_WINDOW, Peer, Settings};
 use crate::shared::{News, Shared};
@@ -20,15 +22,6 @@ use crate::stream::Streams;
 
 /// While more than this waits to be written, nothing is read: a client that takes no answers asks no questions.
 const UNWRITTEN: usize = 64 << 10;
-
-/// What a frame did wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// Ends one request.
-    Stream(u32, Reason),
-    /// Ends the connection.
-    Connection(Reason, &'static str),
-}
 
 /// How far a connection is on its way to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,7 +38,7 @@ pub(crate) struct Core<S: Service> {
     settings: Settings,
     peer: Peer,
     decoder: Decoder,
-    heads: Heads,
+    heads: Heads<Known>,
     block: Option<receive::Block>,
     /// The client's first frame has come.
     greeted: bool,
@@ -195,14 +188,14 @@ impl<S: Service> Core<S> {
     fn spend_reset(&mut self) -> Result<(), Fault> {
         match self.resets.spend(1) {
             true => Ok(()),
-            false => Err(Fault::Connection(Reason::ENHANCE_YOUR_CALM, "too many requests were reset")),
+            false => Err(calm("too many requests were reset")),
         }
     }
 
     fn spend_control(&mut self) -> Result<(), Fault> {
         match self.control.spend(1) {
             true => Ok(()),
-            false => Err(Fault::Connection(Reason::ENHANCE_YOUR_CALM, "too many frames that ask nothing")),
+            false => Err(calm("too many frames that ask nothing")),
         }
     }
 }

@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use super::{Core, Fault, Leaving};
+use super::{Core, Leaving};
 use crate::Service;
-use crate::frame::{HEAD, Head, MOST, Reason, flag, kind, number};
+use crate::fault::{Fault, calm, flow, protocol};
+use crate::frame::{HEAD, Head, MOST, Reason, flag, kind, number, unpadded};
 use crate::head::{Collected, Known, Unfit};
 use crate::stream::{Stream, Work};
 
@@ -26,14 +27,6 @@ pub(super) struct Block {
     end: bool,
     bytes: Vec<u8>,
     pieces: usize,
-}
-
-fn protocol(why: &'static str) -> Fault {
-    Fault::Connection(Reason::PROTOCOL_ERROR, why)
-}
-
-fn calm(why: &'static str) -> Fault {
-    Fault::Connection(Reason::ENHANCE_YOUR_CALM, why)
 }
 
 impl<S: Service> Core<S> {
@@ -71,7 +64,7 @@ impl<S: Service> Core<S> {
         }
         match head.kind {
             kind::DATA if head.length as i64 > self.receive => {
-                Err(Fault::Connection(Reason::FLOW_CONTROL_ERROR, "more data than the connection's window"))
+                Err(flow("more data than the connection's window"))
             }
             kind::DATA => Ok(()),
             _ if head.length > LARGEST => Err(calm("a frame without data that is too large")),
@@ -171,7 +164,7 @@ impl<S: Service> Core<S> {
         if let Ok(known) = &known
             && self.decoder.age() == age
         {
-            self.heads.keep(block, age, known);
+            self.heads.keep(block, age, known.clone());
         }
         Ok(known)
     }
@@ -315,14 +308,4 @@ impl<S: Service> Core<S> {
         }
         Ok(())
     }
-}
-
-/// The payload without its padding.
-fn unpadded<'a>(head: &Head, payload: &'a [u8]) -> Result<&'a [u8], Fault> {
-    if !head.has(flag::PADDED) {
-        return Ok(payload);
-    }
-    let wrong = protocol("more padding than payload");
-    let (&padding, rest) = payload.split_first().ok_or(wrong)?;
-    rest.len().checked_sub(usize::from(padding)).and_then(|length| rest.get(..length)).ok_or(wrong)
 }

@@ -23,7 +23,7 @@ pub(crate) fn field(out: &mut Vec<u8>, name: &str, value: &[u8], secret: bool) {
     string(out, value);
 }
 
-fn string(out: &mut Vec<u8>, text: &[u8]) {
+pub(super) fn string(out: &mut Vec<u8>, text: &[u8]) {
     integer(out, 7, 0, text.len());
     out.extend_from_slice(text);
 }

@@ -9,8 +9,9 @@ pub(crate) enum Name {
     Scheme,
     Authority,
     Path,
+    Status,
     Header(HeaderName),
-    /// None that a request may have: `:status`, capitals, an empty name, a character that no name has.
+    /// None that there is: other pseudo fields, capitals, an empty name, a character that no name has.
     Wrong,
 }
 
@@ -32,6 +33,7 @@ impl Field {
             b":scheme" => Name::Scheme,
             b":authority" => Name::Authority,
             b":path" => Name::Path,
+            b":status" => Name::Status,
             name => HeaderName::from_lowercase(name).map_or(Name::Wrong, Name::Header),
         };
         let size = name.len() + value.len() + 32;

@@ -2,6 +2,7 @@
 
 mod decode;
 mod encode;
+mod encoder;
 mod field;
 mod huffman;
 mod table;
@@ -10,4 +11,5 @@ pub(crate) mod tests;
 
 pub(crate) use decode::Decoder;
 pub(crate) use encode::{field, status};
+pub(crate) use encoder::Encoder;
 pub(crate) use field::{Field, Name};

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use super::field::Field;
 
 /// RFC 7541, appendix A, from number 1.
-const KNOWN: [(&str, &str); 61] = [
+pub(super) const KNOWN: [(&str, &str); 61] = [
     (":authority", ""),
     (":method", "GET"),
     (":method", "POST"),
@@ -73,6 +73,18 @@ const KNOWN: [(&str, &str); 61] = [
 static STATIC: LazyLock<Vec<Field>> = LazyLock::new(|| {
     KNOWN.iter().map(|(name, value)| Field::new(name.as_bytes(), value.as_bytes(), false)).collect()
 });
+
+/// The number of the field that everybody knows, or the first one of its name; 0 for none.
+pub(super) fn number_of(name: &[u8], value: &[u8]) -> (usize, bool) {
+    let mut number = 0;
+    for (index, known) in KNOWN.iter().enumerate().filter(|(_, known)| known.0.as_bytes() == name) {
+        if !value.is_empty() && known.1.as_bytes() == value {
+            return (index + 1, true);
+        }
+        number = if number == 0 { index + 1 } else { number };
+    }
+    (number, false)
+}
 
 /// The fields that a connection's blocks have left behind, newest first.
 #[derive(Debug)]

@@ -17,6 +17,7 @@ fn decoded(decoder: &mut Decoder, block: &[u8]) -> Result<Vec<(String, String)>,
             Name::Scheme => ":scheme",
             Name::Authority => ":authority",
             Name::Path => ":path",
+            Name::Status => ":status",
             Name::Header(name) => name.as_str(),
             Name::Wrong => "?",
         };

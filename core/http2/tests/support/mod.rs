@@ -161,6 +161,16 @@ pub struct Frame {
     pub payload: Vec<u8>,
 }
 
+/// The next frame; `None` at the end.
+pub async fn read_frame(io: &mut DuplexStream) -> Option<Frame> {
+    let mut head = [0; 9];
+    io.read_exact(&mut head).await.ok()?;
+    let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+    io.read_exact(&mut payload).await.ok()?;
+    let stream = u32::from_be_bytes(head[5..].try_into().unwrap());
+    Some(Frame { kind: head[3], flags: head[4], stream, payload })
+}
+
 impl Raw {
     pub fn new(settings: Settings, room: usize) -> Self {
         let (io, theirs) = tokio::io::duplex(room);
@@ -188,15 +198,9 @@ impl Raw {
     }
 
     pub async fn next(&mut self) -> Option<Frame> {
-        let next = async {
-            let mut head = [0; 9];
-            self.io.read_exact(&mut head).await.ok()?;
-            let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
-            self.io.read_exact(&mut payload).await.ok()?;
-            let stream = u32::from_be_bytes(head[5..].try_into().unwrap());
-            Some(Frame { kind: head[3], flags: head[4], stream, payload })
-        };
-        tokio::time::timeout(Duration::from_secs(20), next).await.expect("a frame or the end")
+        tokio::time::timeout(Duration::from_secs(20), read_frame(&mut self.io))
+            .await
+            .expect("a frame or the end")
     }
 
     /// The first frame of this kind.

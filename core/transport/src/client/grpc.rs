@@ -1,25 +1,22 @@
 //! Unary gRPC calls over a few HTTP/2 connections.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, TE};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
-use hyper::client::conn::http2::{Builder, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use http::{HeaderMap, HeaderName, StatusCode};
+use streamgauge_http2::{self as http2, CallError, Client, ClientSettings, Head};
 use tokio::sync::Mutex;
 
 use super::connect::{ClientOptions, Io, Through, connect};
 use super::endpoint::Endpoint;
-use super::error::{ClientError, Failure, causes};
+use super::error::{ClientError, Failure};
+use super::grpc_heads::{Asked, Heads};
 use crate::code::Code;
 use crate::compression::Codec;
-use crate::deframe::{self, Deframer, FrameError};
-use crate::headers::introduce;
-use crate::payload::{OneFrame, Payload};
+use crate::deframe::{self, Deframer, FrameError, PREFIX};
+use crate::payload::Payload;
 use crate::status::Status;
 
 /// How a call ended.
@@ -29,8 +26,6 @@ pub struct GrpcAnswer {
     pub status: Status,
     /// The answer's message; empty unless the status is `Ok`.
     pub message: Bytes,
-    /// The answer's headers.
-    pub headers: HeaderMap,
 }
 
 /// Makes unary calls to one server. A call goes over the connection with the fewest calls under way; another one is
@@ -40,12 +35,13 @@ pub struct GrpcClient {
     endpoint: Endpoint,
     options: ClientOptions,
     slots: Vec<Slot>,
+    heads: Heads,
 }
 
 /// Room for a connection.
 #[derive(Debug, Default)]
 struct Slot {
-    connection: Mutex<Option<SendRequest<OneFrame>>>,
+    connection: Mutex<Option<Client>>,
     under_way: AtomicUsize,
 }
 
@@ -62,7 +58,7 @@ impl GrpcClient {
     /// A client for this server; connects with the first call.
     pub fn new(endpoint: Endpoint, options: ClientOptions) -> Self {
         let slots = (0..options.connections.max(1)).map(|_| Slot::default()).collect();
-        Self { endpoint, options, slots }
+        Self { endpoint, options, slots, heads: Heads::default() }
     }
 
     /// Calls `path` (`/package.Service/Method`). `packed` names the `grpc-encoding` that the message is
@@ -75,68 +71,41 @@ impl GrpcClient {
         packed: Option<&'static str>,
         timeout: Option<Duration>,
     ) -> Result<GrpcAnswer, ClientError> {
-        let request = self.request(path, headers, message, packed, timeout)?;
+        let scheme = if self.options.tls.is_some() { "https" } else { "http" };
+        let asked = Asked { scheme, authority: &self.endpoint.authority, path, headers, packed, timeout };
+        let head = self.heads.get(&asked).map_err(|why| self.invalid(&why))?;
+        let call = self.call(head, self.framed(message, packed.is_some())?);
         match timeout {
-            None => self.call(request).await,
-            Some(limit) => tokio::time::timeout(limit, self.call(request))
+            None => call.await,
+            Some(limit) => tokio::time::timeout(limit, call)
                 .await
                 .unwrap_or_else(|_| Err(ClientError::timeout(&self.endpoint.to_string(), limit))),
         }
     }
 
-    fn request(
-        &self,
-        path: &str,
-        headers: &HeaderMap,
-        mut message: Payload,
-        packed: Option<&'static str>,
-        timeout: Option<Duration>,
-    ) -> Result<Request<OneFrame>, ClientError> {
-        let invalid = |why: &str| ClientError::new(Failure::Invalid, format!("{}: {why}", self.endpoint));
-        let prefix = deframe::prefix(packed.is_some(), message.len())
-            .ok_or_else(|| invalid("a gRPC message cannot be larger than 4 GiB"))?;
+    fn framed(&self, mut message: Payload, packed: bool) -> Result<Payload, ClientError> {
+        let prefix = deframe::prefix(packed, message.len())
+            .ok_or_else(|| self.invalid("a gRPC message cannot be larger than 4 GiB"))?;
         message.push_front(Bytes::copy_from_slice(&prefix));
-        let scheme = if self.options.tls.is_some() { "https" } else { "http" };
-        let mut request = Request::builder()
-            .method(Method::POST)
-            .uri(format!("{scheme}://{}{path}", self.endpoint.authority))
-            .body(OneFrame::new(message))
-            .map_err(|error| invalid(&error.to_string()))?;
-        let into = request.headers_mut();
-        *into = headers.clone();
-        introduce(into);
-        into.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        into.insert(TE, HeaderValue::from_static("trailers"));
-        into.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd"));
-        if let Some(encoding) = packed {
-            into.insert(ENCODING, HeaderValue::from_static(encoding));
-        }
-        if let Some(limit) = timeout {
-            into.insert(TIMEOUT, timeout_value(limit));
-        }
-        Ok(request)
+        Ok(message)
     }
 
-    async fn call(&self, mut request: Request<OneFrame>) -> Result<GrpcAnswer, ClientError> {
-        let mut fresh = false;
+    async fn call(&self, head: Arc<Head>, body: Payload) -> Result<GrpcAnswer, ClientError> {
         let (turn, slot) = self.least_loaded();
         slot.under_way.fetch_add(1, Ordering::Relaxed);
         let _under_way = UnderWay(slot);
+        let limit = self.options.max_answer.saturating_add(PREFIX);
+        let mut again = true;
         loop {
-            let mut connection = self.connection(turn, slot, &mut fresh).await?;
+            let connection = self.connection(turn, slot).await?;
             let unanswered = Unanswered(&slot.connection);
-            let sent = match connection.try_send_request(request).await {
-                Ok(response) => self.answer(response).await.map(Ok),
-                Err(error) => Ok(Err(error)),
-            };
+            let answer = connection.call(head.clone(), body.clone().into_slices(), limit).await;
             std::mem::forget(unanswered);
-            match sent? {
-                Ok(answer) => return Ok(answer),
-                // A connection that closed while it lay idle gives back what it did not send: once more.
-                Err(mut error) => match error.take_message().filter(|_| !fresh) {
-                    Some(unsent) => request = unsent,
-                    None => return Err(self.broken(error.error())),
-                },
+            match answer {
+                Ok(answer) => return self.answer(answer),
+                // As when a connection closed while it lay idle: once more.
+                Err(CallError::Unprocessed(_)) if again => again = false,
+                Err(error) => return Err(self.broken(&error)),
             }
         }
     }
@@ -147,36 +116,23 @@ impl GrpcClient {
         self.slots.iter().enumerate().min_by_key(load).unwrap_or((0, &self.slots[0]))
     }
 
-    /// The connection that is there, or a new one (`fresh`). One caller connects, the others wait for it.
-    async fn connection(
-        &self,
-        turn: usize,
-        slot: &Slot,
-        fresh: &mut bool,
-    ) -> Result<SendRequest<OneFrame>, ClientError> {
+    /// The connection that is there, or a new one. One caller connects, the others wait for it.
+    async fn connection(&self, turn: usize, slot: &Slot) -> Result<Client, ClientError> {
         let mut slot = slot.connection.lock().await;
         if let Some(connection) = slot.as_ref().filter(|connection| !connection.is_closed()) {
             return Ok(connection.clone());
         }
-        *fresh = true;
         *slot = None;
-        let io = self.connect(turn).await?;
-        let mut builder = Builder::new(TokioExecutor::new());
-        builder.timer(TokioTimer::new());
-        if let Some(keepalive) = &self.options.keepalive {
-            builder
-                .keep_alive_interval(keepalive.time)
-                .keep_alive_timeout(keepalive.timeout)
-                .keep_alive_while_idle(keepalive.permit_without_stream);
-        }
-        let (connection, driver) = builder.handshake(TokioIo::new(io)).await.map_err(|error| {
-            let text = format!("HTTP/2 handshake with {}: {}", self.endpoint, causes(&error));
-            ClientError::new(Failure::Connect, text)
-        })?;
+        let keepalive = self.options.keepalive.as_ref();
+        let settings = ClientSettings {
+            ping: keepalive.map(|keepalive| (keepalive.time, keepalive.timeout)),
+            ping_idle: keepalive.is_some_and(|keepalive| keepalive.permit_without_stream),
+        };
+        let (connection, driver) = Client::new(self.connect(turn).await?, settings);
         let endpoint = self.endpoint.to_string();
         tokio::spawn(async move {
-            if let Err(error) = driver.await {
-                tracing::debug!(endpoint, %error, "gRPC connection ended");
+            if let Err(error) = driver.run().await {
+                tracing::debug!(endpoint, error, "gRPC connection ended");
             }
         });
         *slot = Some(connection.clone());
@@ -197,42 +153,29 @@ impl GrpcClient {
         }
     }
 
-    async fn answer(&self, response: Response<Incoming>) -> Result<GrpcAnswer, ClientError> {
-        let (head, mut body) = response.into_parts();
-        if let Some(status) = Status::from_trailers(&head.headers) {
-            return Ok(GrpcAnswer { status, message: Bytes::new(), headers: head.headers });
+    fn answer(&self, answer: http2::Response) -> Result<GrpcAnswer, ClientError> {
+        let headers = &answer.head.headers;
+        if let Some(status) = Status::from_trailers(headers) {
+            return Ok(GrpcAnswer { status, message: Bytes::new() });
         }
-        if head.status != StatusCode::OK {
-            let status = Status::new(
-                Code::from_http(head.status),
-                format!("unexpected HTTP status {} from {}", head.status.as_u16(), self.endpoint),
-            );
-            return Ok(GrpcAnswer { status, message: Bytes::new(), headers: head.headers });
+        if answer.status != StatusCode::OK {
+            let text = format!("unexpected HTTP status {} from {}", answer.status.as_u16(), self.endpoint);
+            let status = Status::new(Code::from_http(answer.status), text);
+            return Ok(GrpcAnswer { status, message: Bytes::new() });
         }
-        let mut deframer = Deframer::new(self.options.max_answer);
-        let mut status = None;
-        let mut seen = false;
-        while let Some(frame) = body.frame().await {
-            match frame.map_err(|error| self.broken(&error))?.into_data() {
-                Ok(data) => {
-                    seen |= !data.is_empty();
-                    deframer.push(data).map_err(|error| self.bad_answer(&error))?;
-                }
-                Err(other) => {
-                    status = other.trailers_ref().and_then(Status::from_trailers).or(status);
-                }
-            }
-        }
+        let status = answer.trailers.and_then(|trailers| Status::from_trailers(&trailers.headers));
         let status = status.unwrap_or_else(|| Status::new(Code::Unknown, "an answer without grpc-status"));
-        let message = match seen && status.code == Code::Ok {
-            true => self.unpack(deframer, &head.headers)?,
+        let message = match !answer.data.is_empty() && status.code == Code::Ok {
+            true => self.unpack(answer.data, headers)?,
             false => Bytes::new(),
         };
-        Ok(GrpcAnswer { status, message, headers: head.headers })
+        Ok(GrpcAnswer { status, message })
     }
 
-    fn unpack(&self, deframer: Deframer, headers: &HeaderMap) -> Result<Bytes, ClientError> {
-        let framed = deframer.finish().map_err(|error| self.bad_answer(&error))?;
+    fn unpack(&self, data: Bytes, headers: &HeaderMap) -> Result<Bytes, ClientError> {
+        let mut deframer = Deframer::new(self.options.max_answer);
+        let framed = deframer.push(data).and_then(|()| deframer.finish());
+        let framed = framed.map_err(|error| self.bad_answer(&error))?;
         if !framed.packed {
             return Ok(framed.bytes);
         }
@@ -243,8 +186,16 @@ impl GrpcClient {
         codec.unpack(&framed.bytes, self.options.max_answer).map_err(|error| bad(format!("{error:?}")))
     }
 
-    fn broken(&self, error: &hyper::Error) -> ClientError {
-        ClientError::new(Failure::Broken, format!("{}: {}", self.endpoint, causes(error)))
+    fn invalid(&self, why: &str) -> ClientError {
+        ClientError::new(Failure::Invalid, format!("{}: {why}", self.endpoint))
+    }
+
+    fn broken(&self, error: &CallError) -> ClientError {
+        let text = match error {
+            CallError::TooLarge(_) => format!("bad answer: the limit is {} bytes", self.options.max_answer),
+            error => error.to_string(),
+        };
+        ClientError::new(Failure::Broken, format!("{}: {text}", self.endpoint))
     }
 
     fn bad_answer(&self, error: &FrameError) -> ClientError {
@@ -262,7 +213,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Dropped before there is an answer (a timeout), it gives the connection up: the peer may have vanished without a word,
 /// which TCP alone notices after many minutes. Other calls on the connection go on.
-struct Unanswered<'a>(&'a Mutex<Option<SendRequest<OneFrame>>>);
+struct Unanswered<'a>(&'a Mutex<Option<Client>>);
 
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
@@ -272,17 +223,4 @@ impl Drop for Unanswered<'_> {
     }
 }
 
-const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
-const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
-
-/// `grpc-timeout` has at most eight digits.
-fn timeout_value(limit: Duration) -> HeaderValue {
-    let millis = limit.as_millis().max(1);
-    let text = if millis < 100_000_000 {
-        format!("{millis}m")
-    } else {
-        format!("{}S", limit.as_secs().min(99_999_999))
-    };
-    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("99999999S"))
-}
+pub(super) const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");

@@ -6,6 +6,7 @@ mod cookies;
 mod endpoint;
 mod error;
 mod grpc;
+mod grpc_heads;
 mod http;
 mod proxy;
 mod proxy_rules;
