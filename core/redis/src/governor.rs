@@ -168,6 +168,12 @@ impl Governor {
         (self.lock().estimate(command) as u32).max(command.cost() / 2)
     }
 
+    /// Whether a command takes no more than half of the time that one may.
+    pub(crate) fn is_short(&self, command: &ReadCommand) -> bool {
+        let books = self.lock();
+        books.estimate(command).max(f64::from(command.cost())) <= books.longest() / 2.0
+    }
+
     /// Whether nobody has read `commandstats` for so long that it must be asked for.
     pub(crate) fn wants_stats(&self) -> bool {
         let books = self.lock();

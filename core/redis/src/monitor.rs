@@ -131,6 +131,12 @@ impl Monitor {
         self.governor.allow(budget);
     }
 
+    /// Whether a command is estimated to hold the server for no more than half of what one command may, so that it is sent
+    /// and leaves room for what the estimate misses.
+    pub fn is_short(&self, command: &ReadCommand) -> bool {
+        self.governor.is_short(command)
+    }
+
     /// What all who share the connection have cost the server.
     pub fn usage(&self) -> Usage {
         self.governor.usage()

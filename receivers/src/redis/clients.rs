@@ -3,14 +3,15 @@
 //! CLIENT LIST holds the server 6 us a client, so it is read in pages by id. Ids only rise: new clients are looked for
 //! above the highest id, the others from there down until as many are known as INFO says, and the known ones are read
 //! again in turn. A round spends at most a thousandth of the interval, so with few clients all are read each round, and
-//! with many a reading is some rounds old; `redis.client.observed.age` says how old.
+//! with many a reading is some rounds old; `redis.client.observed.age` says how old. Until all are found the search goes
+//! on between rounds, with what the budget has gained since: a server with thousands of clients is known in seconds.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use streamgauge_redis::{ClientLine, Info, ReadCommand, number, text};
+use streamgauge_redis::{ClientLine, Fault, Info, ReadCommand, number, text};
 use tokio::time::Instant;
 
 use super::detail::ask;
@@ -22,6 +23,8 @@ use crate::scrape::redis::Server;
 /// The most clients that a page may find, and the most ids that it may name when it cannot find as many.
 const PAGE: u64 = 100;
 const WIDE: u64 = 3_000;
+/// The fewest that a page is for on a slow server.
+const LEAST: u64 = 10;
 /// The most clients that are remembered.
 const MOST: usize = 100_000;
 /// The most pages of one round.
@@ -61,8 +64,19 @@ pub(crate) struct Clients {
     /// Ids from `low` to `high` have been looked at.
     low: u64,
     high: u64,
-    /// Connections that the server had accepted in the last round.
+    /// Connections that the server had accepted in the last round, and how many of them came since the one before.
     received: u64,
+    came: u64,
+    /// Clients and replicas that it had.
+    connected: u64,
+    /// The highest id that is known to be given out.
+    issued: u64,
+    /// Whether nobody is above `high`.
+    is_up_done: bool,
+    /// Whether the budget ended the search before all were found.
+    is_cut_short: bool,
+    /// What a page may find, by how slow the server is.
+    width: u64,
     /// The id behind which the next reading of known clients begins.
     cursor: u64,
 }
@@ -98,6 +112,12 @@ impl Clients {
             low: 0,
             high: 0,
             received: 0,
+            came: 0,
+            connected: 0,
+            issued: 0,
+            is_up_done: true,
+            is_cut_short: false,
+            width: PAGE,
             cursor: 0,
         }
     }
@@ -126,31 +146,59 @@ impl Clients {
             let first = own.map_or(received, |id| id as u64).max(1);
             (self.low, self.high, self.received) = (first, first - 1, 0);
         }
-        let came = if received >= self.received { received - self.received } else { received };
-        let mut issued = if self.received == 0 { received } else { self.high + came };
-        self.received = received;
-        self.begin_again_where_some_are_missing(connected);
-        let (mut spent, mut refreshed, mut is_up_done) = (0, 0, came == 0);
-        let to_refresh = self.known.len();
+        self.came = if received >= self.received { received - self.received } else { received };
+        self.issued = if self.received == 0 { received } else { self.high + self.came };
+        (self.received, self.connected) = (received, connected);
+        self.is_up_done = self.came == 0;
+        self.begin_again_where_some_are_missing();
+        self.pages(server, (deadline, now), self.known.len()).await;
+    }
+
+    /// Whether [`Clients::go_on`] would find more.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.is_cut_short && self.page(0).is_some()
+    }
+
+    /// Looks for more of those that the last round did not find.
+    pub(crate) async fn go_on(&mut self, server: &Server, (deadline, now): (Instant, u64)) {
+        self.pages(server, (deadline, now / 1_000_000_000), 0).await;
+    }
+
+    /// Reads pages until all are found and `to_refresh` are read again, or the budget is spent. The time is in seconds.
+    async fn pages(&mut self, server: &Server, (deadline, now): (Instant, u64), to_refresh: usize) {
+        let (mut spent, mut refreshed) = (0, 0);
+        self.is_cut_short = true;
+        self.width = PAGE;
+        while self.width > LEAST && !server.is_short(&ReadCommand::client_list(1..=self.width, self.width)) {
+            self.width /= 2;
+        }
         for _ in 0..PAGES {
-            let Some(page) = self.page(connected, came, issued, is_up_done, to_refresh - refreshed) else {
+            let Some(page) = self.page(to_refresh - refreshed) else {
+                self.is_cut_short = false;
                 break;
             };
             let (ids, there): (Vec<u64>, u64) = match &page {
-                Page::Up(ids, _) => (ids.clone().collect(), connected.min(came.max(PAGE))),
-                Page::Down(ids) => (ids.clone().collect(), self.missing(connected)),
+                Page::Up(ids, _) => (ids.clone().collect(), self.connected.min(self.came.max(self.width))),
+                Page::Down(ids) => (ids.clone().collect(), self.missing()),
                 Page::Again(ids) => (ids.clone(), ids.len() as u64),
             };
             let count = ids.len() as u64;
             let command = ReadCommand::client_list(ids.iter().copied(), there);
-            let Some(answer) = ask(server, command, deadline).await else { break };
+            let answer = match server.ask(command, deadline).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(error)) if error.fault == Fault::Shed => break,
+                _ => {
+                    self.is_cut_short = false;
+                    break;
+                }
+            };
             let found = self.take(&ids, &text(&answer), now);
             match page {
                 Page::Up(ids, is_certain) => {
-                    is_up_done = found.is_none() && !is_certain;
-                    let reached = found.map_or(0, |(_, last)| last).max((*ids.end()).min(issued));
+                    self.is_up_done = found.is_none() && !is_certain;
+                    let reached = found.map_or(0, |(_, last)| last).max((*ids.end()).min(self.issued));
                     self.high = self.high.max(reached);
-                    issued = issued.max(self.high);
+                    self.issued = self.issued.max(self.high);
                 }
                 Page::Down(ids) => self.low = *ids.start(),
                 Page::Again(ids) => {
@@ -173,42 +221,37 @@ impl Clients {
     }
 
     /// After all ids were looked at there can be clients still that came while too many others did.
-    fn begin_again_where_some_are_missing(&mut self, connected: u64) {
-        if self.low <= 1 && self.missing(connected) > 5.max(connected / 50) {
+    fn begin_again_where_some_are_missing(&mut self) {
+        if self.low <= 1 && self.missing() > 5.max(self.connected / 50) {
             self.low = self.high + 1;
         }
     }
 
-    fn missing(&self, connected: u64) -> u64 {
-        connected.saturating_sub(self.known.len() as u64)
+    fn missing(&self) -> u64 {
+        self.connected.saturating_sub(self.known.len() as u64)
     }
 
-    fn page(
-        &self,
-        connected: u64,
-        came: u64,
-        issued: u64,
-        is_up_done: bool,
-        to_refresh: usize,
-    ) -> Option<Page> {
-        let width = |most: u64| if most <= PAGE { WIDE } else { PAGE };
+    fn page(&self, to_refresh: usize) -> Option<Page> {
+        let width =
+            |most: u64| if most <= self.width { WIDE.min(WIDE / PAGE * self.width) } else { self.width };
         let has_room = self.known.len() < MOST;
-        if !is_up_done && has_room {
+        if !self.is_up_done && has_room {
             // The newest first: of very many that came at once most are gone again.
-            let first = (self.high + 1).max(issued.saturating_sub(PAGE * PAGES as u64 / 2));
-            let last = first + width(connected.min(came)).min(PAGE.max(issued.saturating_sub(first) + 1)) - 1;
-            return Some(Page::Up(first..=last, last < issued));
+            let first = (self.high + 1).max(self.issued.saturating_sub(PAGE * PAGES as u64 / 2));
+            let known = self.width.max(self.issued.saturating_sub(first) + 1);
+            let last = first + width(self.connected.min(self.came)).min(known) - 1;
+            return Some(Page::Up(first..=last, last < self.issued));
         }
-        if self.low > 1 && has_room && self.missing(connected) > 0 {
+        if self.low > 1 && has_room && self.missing() > 0 {
             let last = self.low - 1;
-            let first = last.saturating_sub(width(self.missing(connected)) - 1).max(1);
+            let first = last.saturating_sub(width(self.missing()) - 1).max(1);
             return Some(Page::Down(first..=last));
         }
         if to_refresh == 0 {
             return None;
         }
         let behind = self.known.range(self.cursor + 1..).chain(self.known.range(..=self.cursor));
-        let ids: Vec<_> = behind.take((PAGE as usize).min(to_refresh)).map(|(id, _)| *id).collect();
+        let ids: Vec<_> = behind.take((self.width as usize).min(to_refresh)).map(|(id, _)| *id).collect();
         (!ids.is_empty()).then_some(Page::Again(ids))
     }
 

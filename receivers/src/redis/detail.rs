@@ -87,6 +87,18 @@ impl Detail {
             clients.round(server, info, when, recorder).await;
         }
     }
+
+    /// Whether there is more to find before the next round.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.clients.as_ref().is_some_and(Clients::is_unfinished)
+    }
+
+    /// Finds more of it; `when` is until when, and the time.
+    pub(crate) async fn go_on(&mut self, server: &Server, when: (Instant, u64)) {
+        if let Some(clients) = &mut self.clients {
+            clients.go_on(server, when).await;
+        }
+    }
 }
 
 /// The answer to a command; none when there is no usable one. Why is told by `redis.collector.shed` and `.refused`.

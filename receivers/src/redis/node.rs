@@ -116,6 +116,16 @@ impl NodeScrape {
         (self.recorder.finish(SCOPE), seen)
     }
 
+    /// Whether there is more to find before the next round.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.detail.is_unfinished()
+    }
+
+    /// Finds more of it; `when` is until when, and the time.
+    pub(crate) async fn go_on(&mut self, when: (Instant, u64)) {
+        self.detail.go_on(&self.server, when).await;
+    }
+
     fn begin(&mut self, now: u64) {
         let resource = self.resource.of(&self.server.node, self.identity.as_ref(), self.role);
         self.recorder.begin(now, resource);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, join_all};
 use streamgauge_redis::{Address, View};
+use tokio::time::Instant;
 
 use super::config::RedisConfig;
 use super::node::NodeScrape;
@@ -67,6 +68,19 @@ impl RedisScrape {
 impl Scrape for RedisScrape {
     fn round<'a>(&'a mut self, found: &'a Found) -> BoxFuture<'a, ()> {
         Box::pin(async move { found.send(self.one_round().await).await })
+    }
+
+    fn is_unfinished(&self) -> bool {
+        self.nodes.values().any(NodeScrape::is_unfinished)
+    }
+
+    fn go_on(&mut self, deadline: Instant) -> BoxFuture<'_, ()> {
+        let now = self.fleet.host().clock().now().unix_nanos;
+        let nodes = self.nodes.values_mut().filter(|node| node.is_unfinished());
+        let all = join_all(nodes.map(|node| node.go_on((deadline, now))));
+        Box::pin(async move {
+            all.await;
+        })
     }
 
     fn end(&mut self) -> BoxFuture<'_, ()> {

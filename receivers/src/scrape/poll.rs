@@ -12,7 +12,7 @@ use streamgauge_component::{
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior, sleep};
 
 /// When rounds begin, and how long one may take.
 #[derive(Clone, Copy, Debug)]
@@ -30,10 +30,24 @@ impl Rhythm {
     }
 }
 
+/// How often what a round left unfinished goes on before the next one, and the longest that it may take.
+const GO_ON: Duration = Duration::from_secs(1);
+
 /// What a round does: asks, and gives what it finds.
 pub(crate) trait Scrape: Send + 'static {
     /// One round. It may be dropped at any await when the receiver stops.
     fn round<'a>(&'a mut self, found: &'a Found) -> BoxFuture<'a, ()>;
+
+    /// Whether something of the last round waits for [`Scrape::go_on`].
+    fn is_unfinished(&self) -> bool {
+        false
+    }
+
+    /// Goes on with it between rounds, for no longer than `deadline`. It may be dropped as a round may.
+    fn go_on(&mut self, deadline: Instant) -> BoxFuture<'_, ()> {
+        let _ = deadline;
+        Box::pin(std::future::ready(()))
+    }
 
     /// No round follows.
     fn end(&mut self) -> BoxFuture<'_, ()>;
@@ -120,7 +134,7 @@ async fn rounds(
         let round = async {
             let found = Found(sender);
             let round = async {
-                ticks.tick().await;
+                until(&mut ticks, scrape.as_mut()).await;
                 let begin = Instant::now();
                 scrape.round(&found).await;
                 counts.busy.value.add(u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX));
@@ -139,6 +153,18 @@ async fn rounds(
             return;
         }
     }
+}
+
+/// Waits for the next tick, and meanwhile goes on with what the last round left.
+async fn until(ticks: &mut Interval, scrape: &mut dyn Scrape) {
+    while scrape.is_unfinished() {
+        tokio::select! {
+            biased;
+            _ = ticks.tick() => return,
+            () = sleep(GO_ON) => scrape.go_on(Instant::now() + GO_ON).await,
+        }
+    }
+    ticks.tick().await;
 }
 
 /// What is counted of rounds.
@@ -181,6 +207,8 @@ pub(crate) fn rhythm_problems(interval: Duration) -> Option<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use streamgauge_component::Kind;
     use streamgauge_component::testkit::Sink;
 
@@ -213,6 +241,53 @@ mod tests {
         for ended in 0..5 {
             assert_eq!(rounds.value.get(), ended);
             tokio::time::sleep(if ended == 0 { Duration::from_secs(2) } else { minute }).await;
+        }
+        receiver.shutdown().await;
+    }
+
+    /// A round that leaves something for three times.
+    struct Bit(Arc<AtomicU64>, u64);
+
+    impl Scrape for Bit {
+        fn round<'a>(&'a mut self, _: &'a Found) -> BoxFuture<'a, ()> {
+            self.1 = 3;
+            Box::pin(std::future::ready(()))
+        }
+
+        fn is_unfinished(&self) -> bool {
+            self.1 > 0
+        }
+
+        fn go_on(&mut self, _: Instant) -> BoxFuture<'_, ()> {
+            self.1 -= 1;
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Box::pin(std::future::ready(()))
+        }
+
+        fn end(&mut self) -> BoxFuture<'_, ()> {
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_round_left_goes_on_once_a_second_and_delays_no_round() {
+        let host = Host::for_test(Kind::Receiver, "redis");
+        let (went_on, interval) = (Arc::<AtomicU64>::default(), Duration::from_secs(10));
+        let rhythm = Rhythm { initial_delay: Duration::ZERO, interval, timeout: Duration::ZERO };
+        let counted = went_on.clone();
+        let receiver = Polled::new(rhythm, move |_| Ok(Box::new(Bit(counted.clone(), 0))));
+        let sink = Sink::delivering();
+        let outlets = Outlets::new(vec![(Signal::Metrics, sink.outlet(Signal::Metrics))]);
+        receiver.start(host.clone(), outlets).await.unwrap();
+        let rounds = Rounds::of(&host).ended;
+        // Half a second after each second of two intervals and a half.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        for second in 0..25u64 {
+            let (round, of_round) = (second / 10, second % 10);
+            assert_eq!(rounds.value.get(), round + 1, "second {second}");
+            let expected = round * 3 + of_round.min(3);
+            assert_eq!(went_on.load(Ordering::Relaxed), expected, "second {second}");
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
         receiver.shutdown().await;
     }

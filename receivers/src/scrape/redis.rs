@@ -181,6 +181,11 @@ impl Server {
         let mut answers = self.call(&[command], deadline).await?;
         answers.pop().ok_or_else(|| Unreachable { stage: "call", message: "no answer".to_owned() })
     }
+
+    /// Whether a command takes less than half of the time that one may: see [`streamgauge_redis::Monitor::is_short`].
+    pub(crate) fn is_short(&self, command: &ReadCommand) -> bool {
+        self.node.monitor.is_short(command)
+    }
 }
 
 /// How patient a round is with a node: one that let the last round wait for nothing gets a quarter of the time, so that the
