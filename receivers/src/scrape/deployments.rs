@@ -269,7 +269,7 @@ async fn a_promoted_replica_is_followed_without_anybody_who_tells() {
     let follow = format!("replicaof 127.0.0.1 {}", master.port());
     let replica = Redis::builder().config(&follow).config("repl-diskless-sync-delay 0").start();
     master.run::<i64>("WAIT 1 5000");
-    let mut book = Book::open(&format!("{}\ntimeout: 200ms", master.addr())).await;
+    let mut book = Book::open(&master.addr()).await;
     book.until("both are there", |book| book.roles("replica") == ports([&replica])).await;
     master.stop();
     replica.cli(&["replicaof", "no", "one"]);
@@ -344,4 +344,55 @@ async fn one_server_alone_is_watched_where_that_is_wanted() {
         assert!(points.iter().all(|point| point.resource["server.port"] == master.port().to_string()));
     }
     receiver.stop().await;
+}
+
+/// Both receivers end ten more rounds, each within its timeout and all within three: whoever was waited for in vain is not
+/// waited for again in each round. Points are no measure: without a primary there are none of streams.
+async fn ends_rounds(book: &Book, timeout: Duration, what: &str) {
+    let begin = Instant::now();
+    let ended = || [book.info.ended(), book.streams.ended()];
+    let (first, mut last) = (ended(), ended().map(|ended| (ended, begin)));
+    while ended().iter().zip(first).any(|(now, first)| *now < first + 10) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        for ((before, at), now) in last.iter_mut().zip(ended()) {
+            if now > *before {
+                (*before, *at) = (now, Instant::now());
+            }
+            // Half a timeout for a busy machine.
+            assert!(at.elapsed() < timeout.mul_f64(1.5), "{what}: a round lasts for {:?}", at.elapsed());
+        }
+        assert!(begin.elapsed() < 3 * timeout, "{what}: {first:?} to {:?} rounds", ended());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_never_answers_holds_no_round_beyond_its_timeout_and_not_each_of_them() {
+    let timeout = Duration::from_secs(4);
+    let seed = |address: &str| format!("{address}\ntimeout: 4s");
+
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let book = Book::open(&seed(&silent.local_addr().unwrap().to_string())).await;
+    ends_rounds(&book, timeout, "whoever listens has never answered").await;
+    book.close().await;
+
+    let server = Redis::start();
+    server.fill("s0", 10);
+    let mut book = Book::open(&seed(&server.addr())).await;
+    book.until("it is there", |book| book.roles("primary") == ports([&server])).await;
+    server.freeze();
+    ends_rounds(&book, timeout, "the only server hangs").await;
+    server.thaw();
+    book.until("it is back", |book| book.roles("primary") == ports([&server])).await;
+    book.close().await;
+
+    let set = SentinelSet::start(&Server::find("redis-7.0").unwrap());
+    let mut book = Book::open(&seed(&set.sentinels[0].addr())).await;
+    book.until("all six are told", |book| book.nodes().len() == 6).await;
+    set.servers[0].freeze();
+    ends_rounds(&book, timeout, "the master of a sentinel set hangs").await;
+    let new = set.wait_for_new_master(0);
+    book.until("the new master is the primary", |book| book.roles("primary") == ports([&set.servers[new]]))
+        .await;
+    ends_rounds(&book, timeout, "the old master hangs").await;
+    book.close().await;
 }
