@@ -156,6 +156,7 @@ fn serve(bytes: &[u8], size: usize) -> (Vec<Seen>, String) {
         streams: 10,
         header_list: 1 << 10,
         ping: None,
+        pings: None,
     };
     let mut script = Script { late: false, input: bytes.chunks(size.min(MOST)), output: Vec::new() };
     let mut connection = Connection::new(&mut script, BytesMut::new(), settings, recorder.clone());

@@ -19,6 +19,7 @@ mod head;
 mod heads;
 mod hpack;
 mod input;
+mod pings;
 mod settings;
 mod shared;
 mod stream;
@@ -32,6 +33,7 @@ pub use body::{Body, BrokenOff};
 pub use client::{Call, CallError, Client, ClientSettings, Driver, Fields, Head, Response};
 pub use connection::{Connection, Error};
 pub use frame::{PREFACE, Reason};
+pub use pings::PingPolicy;
 pub use settings::Settings;
 
 /// Takes the requests of a connection.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::fault::{Fault, flow, protocol};
 use crate::frame::{MOST, kind, number, put};
+use crate::pings::PingPolicy;
 
 /// A window, and the largest frame, until a side says otherwise.
 pub(crate) const DEFAULT_WINDOW: u32 = 65_535;
@@ -33,6 +34,8 @@ pub struct Settings {
     pub header_list: u32,
     /// After how much silence the client is asked whether it is there, and how long it may take to say so.
     pub ping: Option<(Duration, Duration)>,
+    /// What pings of clients are taken; without it as many as all clients together may ask for anything.
+    pub pings: Option<PingPolicy>,
 }
 
 impl Settings {

@@ -6,6 +6,7 @@ mod support;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use streamgauge_http2::{PingPolicy, Settings};
 use support::*;
 use tokio::io::AsyncWriteExt as _;
 
@@ -166,6 +167,56 @@ async fn requests_whose_deadlines_pass_are_a_clients_right() {
         for id in ids {
             raw.say(RST_STREAM, 0, id, &[0, 0, 0, 8]).await;
         }
+        raw.still_there().await;
+    }
+}
+
+/// How many pings, each so long after the one before, are answered before the client is sent away; all of them if it is not.
+async fn answered(policy: PingPolicy, pause: Duration, path: Option<&str>, most: usize) -> usize {
+    let mut raw = Raw::new(Settings { pings: Some(policy), ..SETTINGS_OF_TESTS }, 1 << 20);
+    raw.say(SETTINGS, 0, 0, &[]).await;
+    if let Some(path) = path {
+        raw.say(HEADERS, HEADERS_END | END, 1, &post(path)).await;
+        raw.state.has(usize::from(path == "/hold")).await;
+    }
+    for count in 0..most {
+        raw.say(PING, 0, 0, b"hear me?").await;
+        let frame = raw.until(|frame| frame.kind == PING || frame.kind == GOAWAY).await;
+        if frame.kind == GOAWAY {
+            assert_eq!(
+                (frame.payload[7], &frame.payload[8..]),
+                (ENHANCE_YOUR_CALM as u8, &b"too_many_pings"[..])
+            );
+            return count;
+        }
+        tokio::time::sleep(pause).await;
+    }
+    most
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_sends_those_away_who_ping_too_often_three_times() {
+    let minute = Duration::from_secs(60);
+    let strict = PingPolicy { min_time: minute, without_stream: false };
+    let lenient = PingPolicy { min_time: minute, without_stream: true };
+    let soon = minute - Duration::from_secs(1);
+    // Two hours without a request, unless that is permitted.
+    assert_eq!(answered(strict, minute, None, 20).await, 3);
+    assert_eq!(answered(strict, 120 * minute, None, 20).await, 20);
+    assert_eq!(answered(lenient, soon, None, 20).await, 3);
+    assert_eq!(answered(lenient, minute, None, 20).await, 20);
+    assert_eq!(answered(strict, soon, Some("/hold"), 20).await, 3);
+    assert_eq!(answered(strict, minute, Some("/hold"), 20).await, 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_with_each_answer_is_within_every_policy() {
+    let policy = PingPolicy { min_time: Duration::from_secs(60), without_stream: false };
+    let mut raw = Raw::new(Settings { pings: Some(policy), ..SETTINGS_OF_TESTS }, 1 << 20);
+    raw.say(SETTINGS, 0, 0, &[]).await;
+    for request in 0..50 {
+        raw.say(HEADERS, HEADERS_END | END, request * 2 + 1, &post("/ignore")).await;
+        raw.until(|frame| frame.kind == HEADERS).await;
         raw.still_there().await;
     }
 }

@@ -154,20 +154,27 @@ impl Default for KeepaliveClient {
 pub struct KeepaliveServer {
     /// What the server does to keep connections alive, and when it ends them.
     pub server_parameters: KeepaliveServerParameters,
-    /// Accepted for files of the Collector, without effect: clients are not punished for their pings.
-    pub enforcement_policy: KeepaliveEnforcement,
+    /// What pings of clients are taken. Without it clients may ping as they like, within what one connection may ask for.
+    pub enforcement_policy: Option<KeepaliveEnforcement>,
 }
 
-/// `keepalive.enforcement_policy` of a gRPC server.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// `keepalive.enforcement_policy` of a gRPC server: a client that pings too often three times in a row is sent away
+/// (`ENHANCE_YOUR_CALM`, `too_many_pings`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct KeepaliveEnforcement {
-    /// Accepted, without effect.
+    /// The least time between two pings; `0s` means 5 min.
     #[serde(with = "humantime_serde")]
-    #[schemars(with = "Option<String>")]
-    pub min_time: Option<Duration>,
-    /// Accepted, without effect.
+    #[schemars(with = "String")]
+    pub min_time: Duration,
+    /// Clients may ping as often while no request is under way, too; otherwise every 2 h.
     pub permit_without_stream: bool,
+}
+
+impl Default for KeepaliveEnforcement {
+    fn default() -> Self {
+        Self { min_time: Duration::from_secs(300), permit_without_stream: false }
+    }
 }
 
 /// `keepalive.server_parameters` of a gRPC server.

@@ -99,3 +99,19 @@ async fn a_call_over_a_connection_whose_server_has_vanished_ends_by_pings() {
     drop(client);
     vanished.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_policy_for_pings_sends_those_away_who_ping_too_often() {
+    let policy = KeepaliveEnforcement { permit_without_stream: true, ..Default::default() };
+    let (server, _) = serve(ServerOptions { enforcement: Some(policy), ..Default::default() }).await;
+    let mut stream = hello(&server).await;
+    for _ in 0..4 {
+        stream.write_all(b"\0\0\x08\x06\0\0\0\0\0hear me?").await.unwrap();
+    }
+    let mut last = None;
+    while let Some(frame) = frame(&mut stream).await {
+        last = Some(frame);
+    }
+    let (kind, said) = last.unwrap();
+    assert!(kind == GOAWAY && said.ends_with(b"too_many_pings"), "{kind} {said:?}");
+}

@@ -63,6 +63,7 @@ impl Receiver for OtlpReceiver {
                     grpc: options.grpc,
                     max_concurrent_streams: options.max_concurrent_streams,
                     keepalive: options.keepalive,
+                    enforcement: options.enforcement,
                     timeouts: Timeouts { idle: options.timeouts.idle, ..both.timeouts.clone() },
                     ..both
                 };
@@ -144,6 +145,7 @@ impl GrpcServer {
                 ..Timeouts::default()
             },
             keepalive: self.keepalive.server_parameters.clone(),
+            enforcement: self.keepalive.enforcement_policy.clone(),
             ..ServerOptions::default()
         })
     }

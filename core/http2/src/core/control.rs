@@ -2,7 +2,7 @@
 
 use super::{Core, Leaving};
 use crate::Service;
-use crate::fault::{Fault, flow, protocol, size};
+use crate::fault::{Fault, calm, flow, protocol, size};
 use crate::frame::{Head, MOST, Reason, flag, kind, number, put};
 use crate::stream::Stream;
 
@@ -44,6 +44,9 @@ impl<S: Service> Core<S> {
         }
         if !head.has(flag::ACK) {
             self.spend_control()?;
+            if !self.pings.came(self.streams.is_empty()) {
+                return Err(calm("too_many_pings")); // the words that clients of gRPC wait for
+            }
             put(&mut self.out, kind::PING, flag::ACK, 0, payload);
             return Ok(());
         }

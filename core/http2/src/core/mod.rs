@@ -16,6 +16,7 @@ use crate::frame::{MOST, Reason, kind, put};
 use crate::head::Known;
 use crate::heads::Heads;
 use crate::hpack::Decoder;
+use crate::pings::Pings;
 use crate::settings::{DEFAULT_WINDOW, Peer, Settings};
 use crate::shared::{News, Shared};
 use crate::stream::Streams;
@@ -61,6 +62,7 @@ pub(crate) struct Core<S: Service> {
     resets: Budget,
     /// Pieces of bodies that are hardly any.
     crumbs: Budget,
+    pings: Pings,
     leaving: Leaving,
     pub shared: Arc<Shared>,
     news: News,
@@ -100,6 +102,7 @@ impl<S: Service> Core<S> {
             control: Budget::new(CONTROL.0, CONTROL.1),
             resets: Budget::new(RESETS.0, RESETS.1),
             crumbs: Budget::new(CRUMBS.0, CRUMBS.1),
+            pings: Pings::new(settings.pings),
             leaving: Leaving::No,
             shared,
             news: News::default(),

@@ -8,6 +8,7 @@ impl<S: Service> Core<S> {
     /// Sends an answer, or the part of it that fits.
     pub(super) fn send(&mut self, slot: usize, answer: Answer) {
         let Some(stream) = self.streams.get(slot) else { return };
+        self.pings.sent();
         let parts = match answer {
             Answer::Same(same) => {
                 let fits = same.data as i64 <= stream.send.min(self.send);

@@ -33,6 +33,7 @@ pub const SETTINGS_OF_TESTS: Settings = Settings {
     streams: 100,
     header_list: 16 << 10,
     ping: None,
+    pings: None,
 };
 
 /// A frame's bytes.

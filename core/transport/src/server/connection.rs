@@ -49,11 +49,18 @@ fn settings(options: &ServerOptions) -> http2::Settings {
         streams: options.max_concurrent_streams.unwrap_or(STREAMS),
         header_list: HEADER_LIST,
         ping: set(keepalive.time).map(|every| (every, patience)),
+        pings: options.enforcement.as_ref().map(|policy| http2::PingPolicy {
+            min_time: set(policy.min_time).unwrap_or(MIN_TIME),
+            without_stream: policy.permit_without_stream,
+        }),
     }
 }
 
 /// What grpc-go takes when the setting is 0.
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What grpc-go takes when that setting is 0.
+const MIN_TIME: Duration = Duration::from_secs(5 * 60);
 
 /// Zero means that nothing was set.
 fn set(time: Duration) -> Option<Duration> {

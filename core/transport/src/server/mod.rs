@@ -24,7 +24,7 @@ use http::HeaderMap;
 use http::request::Parts;
 
 use crate::memory::Memory;
-use crate::settings::{Cors, KeepaliveServerParameters};
+use crate::settings::{Cors, KeepaliveEnforcement, KeepaliveServerParameters};
 use crate::status::Status;
 use crate::tls::ServerTls;
 
@@ -46,6 +46,8 @@ pub struct ServerOptions {
     pub max_concurrent_streams: Option<u32>,
     /// Pings and age of connections.
     pub keepalive: KeepaliveServerParameters,
+    /// What clients may ask by pings; without it no time has to be between them.
+    pub enforcement: Option<KeepaliveEnforcement>,
     /// How long clients are waited for.
     pub timeouts: Timeouts,
     /// Web pages that may send by HTTP; without it browsers keep all others than our own from it.
@@ -75,6 +77,7 @@ impl Default for ServerOptions {
             tls: None,
             max_concurrent_streams: None,
             keepalive: KeepaliveServerParameters::default(),
+            enforcement: None,
             timeouts: Timeouts::default(),
             cors: None,
             codings: None,
