@@ -2,6 +2,7 @@
 //!
 //! - `servers`: which Redis servers are meant and what is needed of them; `redis` goes through one of them: `reach`,
 //!   `rights`, `features`, `state`, `custom`, `streams`.
+//! - `consumed`, `written`: the Redis servers whose streams are read for a group, and those that exporters write to.
 //! - `peers`: whom the exporters send to.
 //! - `disk`: the directories of queues and dead letters.
 //! - `finding`: how it is told. `progress`: all at once, with a word about what takes long.
@@ -9,6 +10,7 @@
 //! It only reads, in the monitor's manners, and ends in time. The one thing it writes is an empty file in a directory
 //! that the collector would write to, removed at once.
 
+mod consumed;
 mod custom;
 mod disk;
 mod features;
@@ -70,6 +72,7 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
     };
     let read = |found| configuration::failure(&found);
     let mut all = servers::examinations(config, limits).map_err(read)?;
+    all.extend(consumed::examinations(config, limits).map_err(read)?);
     all.extend(peers::examinations(config, limits).map_err(read)?);
     all.extend(written::examinations(config, limits).map_err(read)?);
     all.extend(disk::examinations(config, limits).map_err(read)?);

@@ -3,6 +3,7 @@
 //! ACL DRYRUN tells without doing anything, where the server has it and the user may ask. Elsewhere the commands
 //! themselves are sent: each reads only, and from a key that need not exist, because rights are looked at first.
 
+pub(super) mod consumer;
 mod logs;
 mod rule;
 
@@ -10,7 +11,8 @@ use streamgauge_redis::{
     CallResult, Fault, Info, ReadCommand, SENTINEL_CHANNELS, Setting, StreamId, Unreachable,
 };
 
-use self::rule::{Rule, example, key_pattern, literal};
+pub(super) use self::rule::example;
+use self::rule::{Rule, key_pattern, literal};
 use super::custom;
 use super::features::Version;
 use super::finding::Chart;
@@ -23,10 +25,10 @@ pub(super) struct May {
 }
 
 /// A command that is sent, and why.
-struct Right {
+pub(super) struct Right<C = ReadCommand> {
     /// As ACL rules spell it.
     rule: &'static str,
-    command: ReadCommand,
+    command: C,
     /// The keys it is about, as a pattern.
     keys: Option<String>,
     /// What is missing without it; `None` when nothing works without it.
@@ -34,7 +36,7 @@ struct Right {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+pub(super) enum Verdict {
     Yes,
     NoCommand,
     NoKey,
@@ -58,18 +60,37 @@ pub(super) async fn examine(
         subscription(patient, version, chart).await?;
     }
     let readable = version.has(Some((7, 0)), Some((0, 0)));
+    let is_enough = tell(&user, how, &rights, &verdicts, readable, chart);
+    if user == "default" && is_enough {
+        let mut all = Rule::new(readable);
+        rights.iter().for_each(|right| all.want(right));
+        let what = "asks as the default user, who may usually do more than a monitor should";
+        chart.note("rights", what, all.create());
+    }
+    Ok(may)
+}
+
+/// Says what is missing, and by which rule it might be. Whether all that is needed is there.
+fn tell<C>(
+    user: &str,
+    how: &str,
+    rights: &[Right<C>],
+    verdicts: &[Verdict],
+    readable: bool,
+    chart: &mut Chart,
+) -> bool {
     let missing = |is_needed: bool| {
         let mut rule = Rule::new(readable);
-        for (right, verdict) in rights.iter().zip(&verdicts) {
+        for (right, verdict) in rights.iter().zip(verdicts) {
             if right.without.is_none() == is_needed {
-                rule.add(right, *verdict, &rights, &verdicts);
+                rule.add(right, *verdict, rights, verdicts);
             }
         }
         rule
     };
     let needed = missing(true);
     let nice = missing(false);
-    for (right, _) in rights.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Unknown) {
+    for (right, _) in rights.iter().zip(verdicts).filter(|(_, verdict)| **verdict == Verdict::Unknown) {
         let what = format!("the server does not know {}", right.rule);
         let todo = "a proxy or a managed service may have renamed or removed it";
         match right.without {
@@ -79,22 +100,16 @@ pub(super) async fn examine(
     }
     if !needed.is_empty() {
         let what = format!("user {user} may not {}", needed.words());
-        chart.fail("rights", what, needed.grant(&user));
+        chart.fail("rights", what, needed.grant(user));
     }
     if !nice.is_empty() {
         let what = format!("user {user} may not {}: without {}", nice.words(), nice.without());
-        chart.note("rights", what, nice.grant(&user));
+        chart.note("rights", what, nice.grant(user));
     }
     if needed.is_empty() && nice.is_empty() {
         chart.ok("rights", format!("user {user} may do all that is wanted ({how})"));
     }
-    if user == "default" && needed.is_empty() {
-        let mut all = Rule::new(readable);
-        rights.iter().for_each(|right| all.want(right));
-        let what = "asks as the default user, who may usually do more than a monitor should";
-        chart.note("rights", what, all.create());
-    }
-    Ok(may)
+    needed.is_empty()
 }
 
 /// Whether failovers are heard of when they happen. Only a server that can tell beforehand is asked.

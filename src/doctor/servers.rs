@@ -88,6 +88,7 @@ fn server(receiver: &Component, has_logs: bool) -> Result<Option<Server>, Diagno
             let leases = config.lease.iter().map(|lease| lease.key.clone()).collect();
             Some(Server { streams: vec![(server.target.db, *config)], leases, ..server })
         }
+        // `consumed` and `written` look at those.
         RedisSection::Consumes(_) | RedisSection::Produces(_) => None,
     })
 }

@@ -49,7 +49,7 @@ fn persistence(info: &Info<'_>, chart: &mut Chart) {
     }
 }
 
-fn memory(info: &Info<'_>, has_streams: bool, chart: &mut Chart) {
+pub(super) fn memory(info: &Info<'_>, has_streams: bool, chart: &mut Chart) {
     let (Some(most), Some(used)) = (info.int("maxmemory"), info.int("used_memory")) else { return };
     let policy = info.text("maxmemory_policy").unwrap_or("noeviction");
     let size = |bytes: i64| human::size(bytes.unsigned_abs());

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use streamgauge_component::{Clock, Host, Kind};
 use streamgauge_config::{Config, Diagnostics};
 use streamgauge_exporters::redis_stream::RedisStreamConfig;
-use streamgauge_redis::Monitor;
+use streamgauge_redis::{Monitor, Unreachable};
 use streamgauge_streams::{Link, Owners, Reply, Request};
+use streamgauge_transport::TlsClient;
 use tokio::time::Instant;
 
-use super::Limits;
 use super::finding::{Chart, Finding};
 use super::peers::in_use;
 use super::progress::Examination;
+use super::{Limits, tls};
 use crate::redis_section::RedisSection;
 
 /// One examination for each exporter that a pipeline uses.
@@ -35,8 +36,8 @@ async fn examine(id: String, config: RedisStreamConfig, limits: Limits) -> Vec<F
     let host = Host::new(Clock::system(), Arc::default(), Arc::default()).for_component(Kind::Exporter, &id);
     let deadline = Instant::now() + limits.timeout;
     let nodes = match config.keys().deployment(&host) {
-        Ok((deployment, _)) => Owners::new(deployment).all(deadline).await.map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
+        Ok((deployment, _)) => Owners::new(deployment).all(deadline).await,
+        Err(error) => Err(Unreachable { stage: "connect", message: error.to_string() }),
     };
     match nodes {
         Ok(nodes) => {
@@ -45,24 +46,44 @@ async fn examine(id: String, config: RedisStreamConfig, limits: Limits) -> Vec<F
                 look(&node, &config, deadline, &mut chart).await;
             }
         }
-        Err(error) => {
-            chart.fail("reach", error, "start the server, or correct `endpoint`, `topology` or the login");
-        }
+        Err(error) => unreachable(&error, &config.keys().tls(), &mut chart),
     }
     chart.findings()
 }
 
-async fn look(node: &Monitor, config: &RedisStreamConfig, deadline: Instant, chart: &mut Chart) {
-    let mut link = match Link::open(node, "streamgauge-doctor", deadline).await {
-        Ok(link) => link,
+/// A connection to a server, or why there is none.
+pub(super) async fn open(
+    node: &Monitor,
+    tls: &TlsClient,
+    deadline: Instant,
+    chart: &mut Chart,
+) -> Option<Link> {
+    match Link::open(node, "streamgauge-doctor", deadline).await {
+        Ok(link) => {
+            chart.ok("reach", "connected and logged in");
+            return Some(link);
+        }
         Err(error) if error.stage == "auth" => {
-            return chart.fail("auth", error.to_string(), "correct `username` and `password`");
+            chart.fail("auth", error.to_string(), "correct `username` and `password`");
         }
-        Err(error) => {
-            return chart.fail("reach", error.to_string(), "start the server, or correct `endpoint`");
-        }
-    };
-    chart.ok("reach", "connected and logged in");
+        Err(error) => unreachable(&error, tls, chart),
+    }
+    None
+}
+
+/// Why a server, or its deployment, is not there.
+pub(super) fn unreachable(error: &Unreachable, tls: &TlsClient, chart: &mut Chart) {
+    let text = error.to_string();
+    if error.stage == "tls" || text.contains("received fatal alert") {
+        let todo = tls::advice(&text, tls, "is this a port that speaks TLS (tls-port)?");
+        return chart.fail("tls", text, todo);
+    }
+    let check = if error.stage == "auth" { "auth" } else { "reach" };
+    chart.fail(check, text, "start the server, or correct `endpoint`, `topology` or the login");
+}
+
+async fn look(node: &Monitor, config: &RedisStreamConfig, deadline: Instant, chart: &mut Chart) {
+    let Some(mut link) = open(node, &config.keys().tls(), deadline, chart).await else { return };
     let user = node.target().user().to_owned();
     let mut request = Request::of(&[b"COMMAND", b"INFO", b"XCFGSET"]);
     // Asked of the server's rules, since 7.0: nothing is added.

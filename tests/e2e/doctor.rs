@@ -1,5 +1,7 @@
 //! `streamgauge doctor` on real servers, well and unwell in one way each.
 
+mod consumer;
+
 use std::process::{Command, Stdio};
 
 use serde_json::Value;

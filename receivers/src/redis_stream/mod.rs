@@ -8,6 +8,7 @@
 //! - `gate`: which part goes next, by its level; `offer`: a part on its way; `part`, `bound`: what is in hand, and how much may be.
 //! - `keeper`: hears what became of parts, and acts: `acks`, `letter` and `post` (the dead letter), offers again.
 //! - `pending`, `recover`, `claim`: entries that were read and not settled, by this consumer and by others.
+//! - `needs`: what is sent, for the doctor.
 //! - `shard`, `ordered`: the same for streams whose entries go on in order (`ordering`): whose a stream is, and its read loop.
 //!
 //! One read is one part. An entry is acknowledged when its part was delivered; what is not taken now stays in hand and is
@@ -27,6 +28,7 @@ mod keeper;
 mod lane;
 mod letter;
 mod line;
+mod needs;
 mod offer;
 mod ordered;
 mod part;
@@ -48,6 +50,7 @@ use std::sync::Arc;
 use streamgauge_component::{ConfigType, Description, ReceiverFactory, Signal, Stability};
 
 pub use config::RedisStreamConfig;
+pub use needs::{Need, Place};
 
 /// How this receiver is registered.
 pub static FACTORY: ReceiverFactory = ReceiverFactory {

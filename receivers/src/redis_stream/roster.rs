@@ -112,7 +112,7 @@ fn signal(job: &Job, settings: &StreamSettings) -> Result<Signal, String> {
 }
 
 /// A glob of Redis as a regular expression; its first star is the first group.
-fn glob_regex(glob: &str) -> String {
+pub(super) fn glob_regex(glob: &str) -> String {
     let mut regex = "(?s-u)^".to_owned();
     let (mut chars, mut is_first) = (glob.chars().peekable(), true);
     while let Some(c) = chars.next() {

@@ -20,7 +20,13 @@ impl Rule {
 
     /// Adds what is missing of a right. While a command is refused the server does not tell about its keys: another
     /// command on the same keys may, else they count as missing.
-    pub(super) fn add(&mut self, right: &Right, verdict: Verdict, rights: &[Right], verdicts: &[Verdict]) {
+    pub(super) fn add<C>(
+        &mut self,
+        right: &Right<C>,
+        verdict: Verdict,
+        rights: &[Right<C>],
+        verdicts: &[Verdict],
+    ) {
         let keys_are_readable = rights
             .iter()
             .zip(verdicts)
@@ -39,16 +45,16 @@ impl Rule {
     }
 
     /// Adds a right as a whole.
-    pub(super) fn want(&mut self, right: &Right) {
+    pub(super) fn want<C>(&mut self, right: &Right<C>) {
         push(&mut self.commands, right.rule);
         if let Some(keys) = right.keys.clone() {
             push(self.keys_of(right), keys);
         }
     }
 
-    fn keys_of(&mut self, right: &Right) -> &mut Vec<String> {
-        // A lease's: nothing else is sent these.
-        if ["set", "get"].contains(&right.rule) { &mut self.written } else { &mut self.keys }
+    fn keys_of<C>(&mut self, right: &Right<C>) -> &mut Vec<String> {
+        // A lease's and a heartbeat's: nothing else is sent these.
+        if ["set", "get", "del", "exists"].contains(&right.rule) { &mut self.written } else { &mut self.keys }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -58,7 +64,8 @@ impl Rule {
     /// For a sentence: `run xlen, xinfo|groups and read keys orders:*`.
     pub(super) fn words(&self) -> String {
         let run = (!self.commands.is_empty()).then(|| format!("run {}", self.commands.join(", ")));
-        let read = (!self.keys.is_empty()).then(|| format!("read keys {}", self.keys.join(", ")));
+        let read = (!self.keys.is_empty())
+            .then(|| format!("{} keys {}", if self.readable { "read" } else { "use" }, self.keys.join(", ")));
         let write = (!self.written.is_empty()).then(|| format!("write key {}", self.written.join(", ")));
         run.into_iter().chain(read).chain(write).collect::<Vec<_>>().join(" and ")
     }
@@ -110,7 +117,7 @@ pub(super) fn literal(key: &str) -> String {
 }
 
 /// A key that the pattern matches.
-pub(super) fn example(pattern: &str) -> String {
+pub(in crate::doctor) fn example(pattern: &str) -> String {
     let pattern = key_pattern(pattern);
     let mut key = String::new();
     let mut rest = pattern.chars();
