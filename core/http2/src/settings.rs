@@ -77,8 +77,9 @@ pub(crate) struct Peer {
     pub frame: usize,
     /// It has made its table smaller and waits to hear that ours is, too.
     pub smaller_table: bool,
-    /// How large its table may be.
+    /// How large its table may be, and the smallest that it was with the last settings.
     pub table: usize,
+    pub smallest_table: usize,
     /// Requests at once.
     pub streams: usize,
 }
@@ -90,6 +91,7 @@ impl Default for Peer {
             frame: DEFAULT_FRAME,
             smaller_table: false,
             table: DEFAULT_TABLE,
+            smallest_table: DEFAULT_TABLE,
             streams: usize::MAX,
         }
     }
@@ -98,12 +100,14 @@ impl Default for Peer {
 impl Peer {
     /// Reads the payload of a SETTINGS frame.
     pub fn read(&mut self, payload: &[u8]) -> Result<(), Fault> {
+        self.smallest_table = self.table;
         for entry in payload.chunks_exact(6) {
             let value = number(entry, 2);
             match u16::from_be_bytes([entry[0], entry[1]]) {
                 HEADER_TABLE_SIZE => {
                     self.smaller_table |= (value as usize) < DEFAULT_TABLE;
                     self.table = value as usize;
+                    self.smallest_table = self.smallest_table.min(self.table);
                 }
                 MAX_CONCURRENT_STREAMS => self.streams = value as usize,
                 ENABLE_PUSH if value > 1 => {

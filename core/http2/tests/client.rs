@@ -290,6 +290,48 @@ async fn a_body_goes_on_when_windows_grow_and_stops_when_they_shrink() {
 }
 
 #[tokio::test]
+async fn what_has_to_be_said_does_not_wait_behind_all_that_windows_allow() {
+    let (ours, mut theirs) = tokio::io::duplex(64 << 10);
+    let (client, _driver) = connect(ours, ClientSettings::default());
+    let windows = [
+        frame(SETTINGS, 0, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff]),
+        frame(WINDOW_UPDATE, 0, 0, &[0x7f, 0, 0, 0]),
+    ];
+    theirs.write_all(&windows.concat()).await.unwrap();
+    let body = Bytes::from(vec![1; 8 << 20]);
+    let calls: Vec<_> =
+        (0..4).map(|_| tokio::spawn(client.call(head(), VecDeque::from([body.clone()]), 0))).collect();
+    let mut preface = [0; PREFACE.len()];
+    theirs.read_exact(&mut preface).await.unwrap();
+    let (mut came, mut asked, mut heard) = ([0; 4], 0, None);
+    while came.iter().sum::<usize>() < 32 << 20 {
+        let frame = tokio::time::timeout(PATIENCE, read_frame(&mut theirs)).await.unwrap().unwrap();
+        match frame.kind {
+            DATA => came[frame.stream as usize / 2] += frame.payload.len(),
+            PING => heard = heard.or(Some(came.iter().sum::<usize>() - asked)),
+            _ => {}
+        }
+        if asked == 0 && came[0] > 1 << 20 {
+            asked = came.iter().sum();
+            theirs.write_all(&support::frame(PING, 0, 0, b"and now?")).await.unwrap();
+        }
+    }
+    assert!(heard.unwrap() < 3 << 20, "after {heard:?} bytes");
+    assert_eq!(came, [8 << 20; 4], "all of it came in the end");
+    calls.iter().for_each(JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_waits_for_any_more_is_not_sent() {
+    let mut raw = Raw::hello().await;
+    drop(raw.client.call(head(), VecDeque::new(), 0));
+    let _call = raw.client.call(head(), VecDeque::new(), 0);
+    assert_eq!(raw.next().await.stream, 1);
+    raw.say(PING, 0, 0, b"still me").await;
+    assert_eq!(raw.next().await.kind, PING);
+}
+
+#[tokio::test]
 async fn an_answer_beyond_its_limit_is_cut_off() {
     let mut raw = Raw::hello().await;
     let call = raw.call(0);

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::head::{Fields, Head};
 use super::out::Out;
 use super::receive::Block;
-use super::{Answer, Ask, CallError, ClientSettings, Response};
+use super::{Answer, Ask, CallError, ClientSettings, Response, Shared};
 use crate::frame::{MOST, PREFACE, Reason, kind, put};
 use crate::heads::Heads;
 use crate::hpack::{Decoder, Encoder};
@@ -22,6 +22,7 @@ const CALLS: usize = 100;
 
 pub(super) struct Core {
     pub settings: ClientSettings,
+    shared: Arc<Shared>,
     pub(super) peer: Peer,
     pub(super) encoder: Encoder,
     /// Heads as they were packed last.
@@ -42,6 +43,8 @@ pub(super) struct Core {
     pub(super) receive: i64,
     pub(super) freed: usize,
     pub out: Out,
+    /// Bodies wait until what stands before them is written.
+    pub(super) held: bool,
     /// Frames that we had to answer since all was written.
     pub(super) asked: usize,
     /// Why the server takes no more calls.
@@ -65,13 +68,14 @@ pub(super) struct Stream {
 }
 
 impl Core {
-    pub fn new(settings: ClientSettings) -> Self {
+    pub fn new(settings: ClientSettings, shared: Arc<Shared>) -> Self {
         let mut out = Out::default();
         out.small().extend_from_slice(PREFACE);
         Offer::put(out.small());
         put(out.small(), kind::WINDOW_UPDATE, 0, 0, &(WINDOW - DEFAULT_WINDOW).to_be_bytes());
         Core {
             settings,
+            shared,
             peer: Peer { streams: CALLS, ..Peer::default() },
             encoder: Encoder::new(),
             packed: Vec::new(),
@@ -86,6 +90,7 @@ impl Core {
             receive: WINDOW.into(),
             freed: 0,
             out,
+            held: false,
             asked: 0,
             goodbye: None,
         }
@@ -110,9 +115,6 @@ impl Core {
         let Ask { ticket, head, body, limit, reply } = ask;
         let id = self.next;
         self.next += 2;
-        if self.next > MOST {
-            self.goodbye = Some("the connection has no numbers left for calls".into());
-        }
         let left = body.iter().map(Bytes::len).sum();
         self.send_head(id, &head, left == 0);
         self.streams.push(Stream {
@@ -128,6 +130,9 @@ impl Core {
             reply,
         });
         self.send_body(self.streams.len() - 1);
+        if self.next > MOST {
+            self.take_no_more(id, "the connection has no numbers left for calls".into());
+        }
     }
 
     /// The caller does not wait any more.
@@ -186,15 +191,18 @@ impl Core {
         self.next_in_line();
     }
 
-    /// The server has not looked at calls above this number, and takes no more.
-    pub(super) fn refuse_above(&mut self, last: u32, why: &str) {
-        let unprocessed = || CallError::Unprocessed(why.to_owned());
+    /// There are no further calls here, and those above this number have not been looked at. The connection is closed before
+    /// their callers hear it, so that they go to another one.
+    pub(super) fn take_no_more(&mut self, last: u32, why: String) {
+        self.shared.close(&why);
+        let unprocessed = || CallError::Unprocessed(why.clone());
         for stream in self.streams.extract_if(.., |stream| stream.id > last) {
             let _gone = stream.reply.send(Err(unprocessed()));
         }
         for ask in self.waiting.drain(..) {
             let _gone = ask.reply.send(Err(unprocessed()));
         }
+        self.goodbye = Some(why);
     }
 
     /// Nothing comes any more.

@@ -43,7 +43,7 @@ impl Client {
         let shared = Arc::<Shared>::default();
         let driver = Driver {
             io,
-            core: Core::new(settings),
+            core: Core::new(settings, shared.clone()),
             input: Input::new(BytesMut::new()),
             need: 0,
             flushed: true,
@@ -126,9 +126,6 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
                     return Err(End::Broken(format!("the server broke the protocol: {reason}: {why}")));
                 }
             }
-            if let Some(why) = &self.core.goodbye {
-                self.shared.close(why);
-            }
             match self.input.poll_fill(&mut self.io, self.need, context) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Ok(0)) => return Err(End::Broken("the server closed the connection".into())),
@@ -143,7 +140,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
 
     fn take_calls(&mut self) {
         self.left = self.shared.collect(&mut self.asks, &mut self.taken_back);
-        for ask in self.asks.drain(..) {
+        for ask in self.asks.drain(..).filter(|ask| !self.taken_back.contains(&ask.ticket)) {
             self.core.ask(ask);
         }
         for ticket in self.taken_back.drain(..) {
@@ -152,12 +149,13 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
     }
 
     fn write(&mut self, context: &mut Context<'_>) -> std::io::Result<()> {
-        if !self.core.out.is_empty() {
+        while !self.core.out.is_empty() {
             self.flushed = false;
             if self.core.out.poll_write(&mut self.io, context)?.is_pending() {
                 return Ok(());
             }
             self.core.asked = 0;
+            self.core.send_held();
         }
         if !self.flushed {
             self.flushed = Pin::new(&mut self.io).poll_flush(context)?.is_ready();

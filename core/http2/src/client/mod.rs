@@ -72,6 +72,13 @@ impl std::fmt::Display for CallError {
 
 impl std::error::Error for CallError {}
 
+impl PartialEq for Client {
+    /// Whether both are of the same connection.
+    fn eq(&self, other: &Client) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 type Answer = Result<Response, CallError>;
 
 impl Client {

@@ -218,6 +218,7 @@ impl Core {
                 return Err(flow("a window above 2^31-1"));
             }
         }
+        self.encoder.limit(self.peer.smallest_table);
         self.encoder.limit(self.peer.table);
         put(self.out.small(), kind::SETTINGS, flag::ACK, 0, &[]);
         self.windows_changed();
@@ -250,8 +251,7 @@ impl Core {
         if !text.is_empty() {
             why = format!("{why} ({text})");
         }
-        self.refuse_above(number(numbers, 0) & MOST, &why);
-        self.goodbye = Some(why);
+        self.take_no_more(number(numbers, 0) & MOST, why);
         Ok(())
     }
 

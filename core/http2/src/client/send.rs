@@ -7,6 +7,8 @@ use super::head::Head;
 use crate::answer::put_block;
 use crate::frame::{flag, kind, put_head};
 
+/// While more than this waits to be written, no body goes on: what else has to be said would wait behind it.
+const UNWRITTEN: usize = 1 << 20;
 /// As many different heads as a client of three signals has, and one.
 const HEADS: usize = 4;
 
@@ -30,10 +32,21 @@ impl Core {
         }
     }
 
+    /// Goes on with bodies that waited for others to be written.
+    pub fn send_held(&mut self) {
+        if std::mem::take(&mut self.held) {
+            (0..self.streams.len()).for_each(|index| self.send_body(index));
+        }
+    }
+
     /// Sends what fits of a call's body; the rest waits for a window.
     pub(super) fn send_body(&mut self, index: usize) {
         let Some(stream) = self.streams.get_mut(index) else { return };
         while stream.left > 0 {
+            if self.out.len() > UNWRITTEN {
+                self.held = true;
+                return;
+            }
             let window = usize::try_from(stream.send.min(self.send)).unwrap_or(0);
             let length = stream.left.min(window).min(self.peer.frame);
             if length == 0 {

@@ -8,7 +8,7 @@ impl<S: Service> Core<S> {
     /// Sends an answer, or the part of it that fits.
     pub(super) fn send(&mut self, slot: usize, answer: Answer) {
         let Some(stream) = self.streams.get(slot) else { return };
-        self.pings.sent();
+        self.pings.sent(); // as does each further part of it
         let parts = match answer {
             Answer::Same(same) => {
                 let fits = same.data as i64 <= stream.send.min(self.send);
@@ -45,6 +45,9 @@ impl<S: Service> Core<S> {
         let last = rest.trailers.is_none();
         put_data(&mut self.out, stream.id, &mut rest.data, fits, last, self.peer.frame);
         let sent = (before - rest.data.len()) as i64;
+        if sent > 0 {
+            self.pings.sent();
+        }
         stream.send -= sent;
         self.send -= sent;
         if !rest.data.is_empty() {

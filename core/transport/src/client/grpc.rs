@@ -98,9 +98,9 @@ impl GrpcClient {
         let mut again = true;
         loop {
             let connection = self.connection(turn, slot).await?;
-            let unanswered = Unanswered(&slot.connection);
+            let mut unanswered = Unanswered { slot, connection: Some(connection.clone()) };
             let answer = connection.call(head.clone(), body.clone().into_slices(), limit).await;
-            std::mem::forget(unanswered);
+            unanswered.connection = None;
             match answer {
                 Ok(answer) => return self.answer(answer),
                 // As when a connection closed while it lay idle: once more.
@@ -125,7 +125,7 @@ impl GrpcClient {
         *slot = None;
         let keepalive = self.options.keepalive.as_ref();
         let settings = ClientSettings {
-            ping: keepalive.map(|keepalive| (keepalive.time, keepalive.timeout)),
+            ping: keepalive.map(|keepalive| (or(keepalive.time, PING), or(keepalive.timeout, PING_TIMEOUT))),
             ping_idle: keepalive.is_some_and(|keepalive| keepalive.permit_without_stream),
         };
         let (connection, driver) = Client::new(self.connect(turn).await?, settings);
@@ -207,18 +207,31 @@ impl GrpcClient {
     }
 }
 
+/// What grpc-go takes for a keepalive of 0.
+const PING: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+fn or(time: Duration, otherwise: Duration) -> Duration {
+    if time.is_zero() { otherwise } else { time }
+}
+
 /// Pauses between two tries to connect, where a call waits for its server.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Dropped before there is an answer (a timeout), it gives the connection up: the peer may have vanished without a word,
 /// which TCP alone notices after many minutes. Other calls on the connection go on.
-struct Unanswered<'a>(&'a Mutex<Option<Client>>);
+struct Unanswered<'a> {
+    slot: &'a Slot,
+    /// Until there is an answer.
+    connection: Option<Client>,
+}
 
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
-        if let Ok(mut slot) = self.0.try_lock() {
-            *slot = None;
+        let Some(connection) = self.connection.take() else { return };
+        if let Ok(mut slot) = self.slot.connection.try_lock() {
+            slot.take_if(|there| *there == connection);
         }
     }
 }
