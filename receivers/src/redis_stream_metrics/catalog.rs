@@ -20,6 +20,9 @@ pub(crate) struct Catalog {
     /// What the server filters by: the one glob, or everything.
     server_glob: Vec<u8>,
     found: BTreeSet<Vec<u8>>,
+    /// Found streams that are with another node already, while their slot is on its way there: no walk finds them here, and the
+    /// other node does not tell of them unless it is asked as this one is told to ask.
+    away: BTreeSet<Vec<u8>>,
     walk: Option<Walk>,
     next_walk: Instant,
     refresh: Duration,
@@ -52,6 +55,7 @@ impl Catalog {
             server_glob: server_glob.as_bytes().to_vec(),
             globs,
             found: BTreeSet::new(),
+            away: BTreeSet::new(),
             walk: None,
             next_walk: Instant::now(),
             refresh: config.refresh_interval,
@@ -77,6 +81,14 @@ impl Catalog {
     /// A found stream is there no more.
     pub(crate) fn forget(&mut self, name: &[u8]) {
         self.found.remove(name);
+        self.away.remove(name);
+    }
+
+    /// A stream is with another node for the time being: the walk that is under way does not drop it.
+    pub(crate) fn lend(&mut self, name: &[u8]) {
+        if self.found.contains(name) {
+            self.away.insert(name.to_vec());
+        }
     }
 
     /// Another node has given this stream to the one that is walked here.
@@ -120,13 +132,18 @@ impl Catalog {
             }
             walk.cursor = cursor;
             if cursor == 0 {
-                (self.found, self.left_out) = (walk.found, walk.left_out);
-                self.next_walk = Instant::now() + self.refresh;
+                self.end(walk);
                 return Ok(None);
             }
         }
         self.walk = Some(walk);
         Ok(None)
+    }
+
+    fn end(&mut self, walk: Walk) {
+        (self.found, self.left_out) = (walk.found, walk.left_out);
+        self.found.append(&mut self.away);
+        self.next_walk = Instant::now() + self.refresh;
     }
 
     fn add(&mut self, walk: &mut Walk, key: Vec<u8>) {
@@ -143,5 +160,34 @@ impl Catalog {
             walk.found.pop_last();
             walk.left_out += 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(catalog: &Catalog) -> Vec<&[u8]> {
+        catalog.streams().map(|(name, _)| name).collect()
+    }
+
+    #[tokio::test]
+    async fn a_stream_whose_slot_is_on_its_way_outlives_walks_that_do_not_find_it() {
+        let mut catalog = Catalog::new(&StreamConfig::default());
+        let walk = |names: &[&[u8]]| Walk {
+            found: names.iter().map(|name| name.to_vec()).collect(),
+            ..Walk::default()
+        };
+        catalog.end(walk(&[b"a", b"b", b"c"]));
+        for _ in 0..2 {
+            catalog.lend(b"b");
+            catalog.end(walk(&[b"a"]));
+            assert_eq!(found(&catalog), [b"a", b"b"]);
+        }
+        catalog.lend(b"b");
+        catalog.forget(b"b");
+        catalog.lend(b"unknown");
+        catalog.end(walk(&[b"a"]));
+        assert_eq!(found(&catalog), [b"a"]);
     }
 }

@@ -204,8 +204,9 @@ impl StreamNode {
     pub(crate) fn take_moved(&mut self) -> Vec<Moved> {
         let mut moved = std::mem::take(&mut self.seen.moved);
         for Moved { stream, to } in &mut moved {
-            if !stream.asking {
-                self.catalog.forget(&stream.name);
+            match stream.asking {
+                true => self.catalog.lend(&stream.name),
+                false => self.catalog.forget(&stream.name),
             }
             // A server without a name for itself means the host that was asked.
             if let (Address::Tcp(host, _), Address::Tcp(here, _)) = (to, self.server.node.address())
