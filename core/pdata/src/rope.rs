@@ -5,8 +5,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::body::Body;
 use crate::wire;
 
-/// Runs of the old request that are as long are shared and not copied. Below, a slice of its own costs more than a copy.
-const SHARE_FROM: usize = 1 << 10;
+/// Runs of the old request that are as long are shared and not copied. Below, a slice of its own costs more than a copy, also for
+/// whoever writes them (docs/adr/0027).
+const SHARE_FROM: usize = 16 << 10;
 
 /// What the new request is made of.
 #[derive(Clone, Copy, Debug)]
