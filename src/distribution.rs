@@ -21,6 +21,7 @@ pub static DISTRIBUTION: Distribution = Distribution {
         &processors::attributes::FACTORY,
         &processors::batch::FACTORY,
         &processors::memory_limiter::FACTORY,
+        &processors::metricsgeneration::FACTORY,
         &processors::percentile::FACTORY,
         &processors::project::FACTORY,
         &processors::rate::FACTORY,

@@ -5,6 +5,7 @@ pub mod alerting;
 pub mod attributes;
 pub mod batch;
 pub mod memory_limiter;
+pub mod metricsgeneration;
 pub mod percentile;
 pub mod project;
 pub mod rate;

@@ -12,6 +12,7 @@ mod authentication;
 mod back_pressure;
 mod clients;
 mod collector_file;
+mod connection_pool;
 mod custom;
 mod dead_letter;
 mod delivered;
