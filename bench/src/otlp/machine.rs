@@ -56,7 +56,9 @@ pub fn document(about: &Value, verdicts: &str, table: &str, idle: &str) -> Strin
          slow), out of the kernel's schedstat. `of base`: against the floor or the own pass. `of ours`: against Streamgauge.\n\
          - `lost`: acknowledged, not delivered half a minute after the load ended. `later`: requests refused with a retryable \
          code and a delay. `refused`: refused in another way, or broken off.\n\
-         - Rows that hold a promise ran three rounds, the others one; Rotel ran in the first round alone, and overload rows once.\n\
+         - Rows that hold a promise run three rounds and the others one unless a run asks for other numbers (`runs`: two of ours and \
+         of the base each round); Rotel runs in the first round alone, and overload rows once. A run of some rows keeps the last \
+         figures of all others.\n\
          - Overload rows offer 100,000 records/s for a minute to a sink that takes a third of it or nothing; queues are bounded by \
          `memory_limiter` at {bound} MiB alone (Rotel has none). What counts is that nothing acknowledged is lost once the sink is back.\n\
          - Rows of the queue on the disk and their like have numbered requests: `lost` and `twice` (delivered more often than once) are of \

@@ -10,35 +10,19 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use common::{Answer, Peer, settings};
 use streamgauge_component::storage::{Settings, Storage};
-use streamgauge_component::testkit::Source;
+use streamgauge_component::testkit::{Disk, Source};
 use streamgauge_component::{
-    Batch, ComponentError, Consumer as _, DeliverySettings, Exporter, Extension, Host, Kind, Node, Outcome,
-    QueueSettings, Reason, RetrySettings, Signal, Sizer, State, WhenFull,
+    Batch, Consumer as _, DeliverySettings, Exporter, Extension, Host, Kind, Node, Outcome, QueueSettings,
+    Reason, RetrySettings, Signal, Sizer, State, WhenFull,
 };
 use streamgauge_delivery::{Delivery, Elsewhere};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 const SOON: Duration = Duration::from_secs(20);
-
-struct Disk(Mutex<Option<Storage>>);
-
-#[async_trait]
-impl Extension for Disk {
-    async fn start(&self, _: Host) -> Result<(), ComponentError> {
-        Ok(())
-    }
-
-    async fn shutdown(&self) {}
-
-    fn storage(&self) -> Option<Storage> {
-        self.0.lock().unwrap().clone()
-    }
-}
 
 struct Rig {
     delivery: Arc<Delivery>,
@@ -79,7 +63,7 @@ fn deliver(
 
 impl Rig {
     async fn new(at: &Path, settings: DeliverySettings, peer: &Arc<Peer>) -> Rig {
-        let rig = Rig::without_storage(settings, peer, Disk(Mutex::new(Some(storage(at).await))));
+        let rig = Rig::without_storage(settings, peer, Disk::new(storage(at).await));
         rig.delivery.open();
         rig
     }
@@ -242,8 +226,8 @@ async fn a_log_with_no_room_left_drops_its_oldest_where_told_so() {
 async fn a_storage_that_is_not_there_refuses_and_is_tried_again() {
     let dir = tempfile::tempdir().unwrap();
     let peer = Peer::always(Answer::Ok);
-    let disk = Arc::new(Disk(Mutex::default()));
-    let rig = Rig::without_storage(on_disk(|_| {}), &peer, Disk(Mutex::default()));
+    let disk = Arc::new(Disk::default());
+    let rig = Rig::without_storage(on_disk(|_| {}), &peer, Disk::default());
     let late: Arc<dyn Extension> = disk.clone();
     rig.host.for_component(Kind::Extension, "file_storage").offer(&late);
     rig.delivery.open();
@@ -252,7 +236,7 @@ async fn a_storage_that_is_not_there_refuses_and_is_tried_again() {
     let status = rig.host.board().components().into_iter().find(|c| c.id == "otlp/test").unwrap();
     assert_eq!(status.state, State::Recoverable);
     assert!(status.message.unwrap().contains("failed to resolve storage"));
-    *disk.0.lock().unwrap() = Some(storage(dir.path()).await);
+    disk.set(storage(dir.path()).await);
     until("well again", || rig.host.board().state(Kind::Exporter, "otlp/test") == Some(State::Ok)).await;
     rig.send("late").await;
     until("delivered", || peer.requests() == ["late"]).await;
@@ -310,7 +294,7 @@ async fn more_than_fits_into_memory_is_read_back_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let down = Peer::always(Answer::Hang);
     let disk = Storage::open(Settings::new(dir.path())).await.unwrap();
-    let rig = Rig::without_storage(on_disk(|_| {}), &down, Disk(Mutex::new(Some(disk))));
+    let rig = Rig::without_storage(on_disk(|_| {}), &down, Disk::new(disk));
     rig.delivery.open();
     let body = |n: usize| format!("{n:03} {}", "x".repeat(200_000));
     for n in 0..100 {

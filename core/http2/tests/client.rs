@@ -156,21 +156,11 @@ impl Raw {
 
     fn call(&self, body: usize) -> JoinHandle<Answer> {
         let call = self.client.call(head(), VecDeque::from([Bytes::from(vec![1; body])]), 1000);
-        tokio::spawn(tokio::time::timeout(PATIENCE, call)).map_timeout()
+        tokio::spawn(async { tokio::time::timeout(PATIENCE, call).await.expect("an answer in time") })
     }
 
     async fn ok(&mut self, stream: u32) {
         self.say(HEADERS, HEADERS_END | END, stream, b"\x88").await;
-    }
-}
-
-trait MapTimeout {
-    fn map_timeout(self) -> JoinHandle<Answer>;
-}
-
-impl MapTimeout for JoinHandle<Result<Answer, tokio::time::error::Elapsed>> {
-    fn map_timeout(self) -> JoinHandle<Answer> {
-        tokio::spawn(async { self.await.unwrap().expect("an answer in time") })
     }
 }
 

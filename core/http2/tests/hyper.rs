@@ -1,4 +1,4 @@
-//! hyper's client, as tonic and our own exporters have it, against a connection.
+//! hyper's client, as tonic has it, against a connection.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails must fail its test")]
 
 mod support;

@@ -16,7 +16,7 @@ use crate::hpack::{Decoder, Encoder};
 use crate::settings::{DEFAULT_WINDOW, Offer, Peer};
 
 /// What answers may be ahead of us, together.
-const WINDOW: u32 = 1 << 20;
+pub(super) const WINDOW: u32 = 1 << 20;
 /// Calls at once until the server has said how many it takes.
 const CALLS: usize = 100;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Buf as _, BytesMut};
 
 use super::CallError;
-use super::calls::Core;
+use super::calls::{Core, WINDOW};
 use super::head::{Collected, Fields};
 use crate::fault::{Fault, calm, flow, protocol, size};
 use crate::frame::{HEAD, Head, MOST, Reason, flag, kind, number, put, unpadded};
@@ -165,7 +165,7 @@ impl Core {
             return Err(flow("more data than the connection's window"));
         }
         self.freed += payload.len();
-        if self.freed >= (1 << 19) {
+        if self.freed >= WINDOW as usize / 2 {
             put(self.out.small(), kind::WINDOW_UPDATE, 0, 0, &(self.freed as u32).to_be_bytes());
             self.receive += self.freed as i64;
             self.freed = 0;

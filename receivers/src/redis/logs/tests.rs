@@ -2,16 +2,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use prost::Message as _;
 use streamgauge_component::storage::{Settings, Storage};
-use streamgauge_component::testkit::{Behaviour, Sink};
-use streamgauge_component::{
-    ComponentError, Create, Extension, Host, Kind, Outcome, Outlets, Reason, Receiver, Signal,
-};
+use streamgauge_component::testkit::{Behaviour, Disk, Sink};
+use streamgauge_component::{Create, Extension, Host, Kind, Outcome, Outlets, Reason, Receiver, Signal};
 use streamgauge_config::Section;
 use streamgauge_harness::{Redis, poll_until_async};
 
@@ -30,21 +27,6 @@ struct Process {
     _disk: Arc<dyn Extension>,
 }
 
-struct Disk(Storage);
-
-#[async_trait]
-impl Extension for Disk {
-    async fn start(&self, _: Host) -> Result<(), ComponentError> {
-        Ok(())
-    }
-
-    async fn shutdown(&self) {}
-
-    fn storage(&self) -> Option<Storage> {
-        Some(self.0.clone())
-    }
-}
-
 impl Process {
     /// A process that stores in a directory of the server.
     async fn on(redis: &Redis) -> Process {
@@ -52,7 +34,7 @@ impl Process {
         let directory = redis.dir().join("storage");
         std::fs::create_dir_all(&directory).unwrap();
         let settings = Settings { quota: 1 << 20, ..Settings::new(directory) };
-        let disk: Arc<dyn Extension> = Arc::new(Disk(Storage::open(settings).await.unwrap()));
+        let disk: Arc<dyn Extension> = Arc::new(Disk::new(Storage::open(settings).await.unwrap()));
         host.for_component(Kind::Extension, "disk").offer(&disk);
         Process { host, _disk: disk }
     }

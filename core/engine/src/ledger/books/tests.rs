@@ -1,29 +1,14 @@
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use async_trait::async_trait;
 use streamgauge_component::storage::{Settings, Storage};
-use streamgauge_component::{ComponentError, Extension, Kind};
+use streamgauge_component::testkit::Disk;
+use streamgauge_component::{Extension, Kind};
 use tokio::time::{Instant, sleep};
 
 use super::*;
 
 const HOUR: Duration = Duration::from_secs(3600);
-
-struct Disk(Storage);
-
-#[async_trait]
-impl Extension for Disk {
-    async fn start(&self, _: Host) -> Result<(), ComponentError> {
-        Ok(())
-    }
-
-    async fn shutdown(&self) {}
-
-    fn storage(&self) -> Option<Storage> {
-        Some(self.0.clone())
-    }
-}
 
 /// The keeping of books as a task, and how often it was woken.
 fn keep(books: &Arc<Books>, host: &Host) -> (Arc<AtomicU64>, oneshot::Sender<()>) {
@@ -70,7 +55,7 @@ async fn a_storage_that_a_reload_brings_is_taken_up() {
     assert!(books.ledger().since.is_none());
 
     let settings = Settings { quota: 1 << 20, ..Settings::new(directory.path()) };
-    let disk: Arc<dyn Extension> = Arc::new(Disk(Storage::open(settings).await.unwrap()));
+    let disk: Arc<dyn Extension> = Arc::new(Disk::new(Storage::open(settings).await.unwrap()));
     host.for_component(Kind::Extension, "disk").offer(&disk);
     books.set_storage(Some("disk".to_owned()));
     let begin = Instant::now();
