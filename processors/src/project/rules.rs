@@ -14,6 +14,8 @@ use super::config::{ProjectConfig, ProjectRule};
 #[derive(Debug)]
 pub(super) struct Rules {
     list: Vec<Rule>,
+    /// Some look at the resource.
+    by_resource: bool,
     pub(super) default: String,
 }
 
@@ -33,8 +35,9 @@ enum Place {
 
 impl Rules {
     pub(super) fn new(config: &ProjectConfig) -> Result<Rules, regex::Error> {
-        let list = config.rules.iter().filter_map(rule).collect::<Result<_, _>>()?;
-        Ok(Rules { list, default: config.default.clone() })
+        let list: Vec<Rule> = config.rules.iter().filter_map(rule).collect::<Result<_, _>>()?;
+        let by_resource = list.iter().any(|rule| matches!(rule.place, Place::Resource(_)));
+        Ok(Rules { list, by_resource, default: config.default.clone() })
     }
 }
 
@@ -64,7 +67,8 @@ impl Rule {
     }
 }
 
-/// Finds the project of each record of a request. Rules that do not look at the record are asked once a resource.
+/// Finds the project of each record of a request. Rules that do not look at the record are asked once a resource, or once for
+/// all where none looks at that.
 pub(super) struct Finder<'r> {
     rules: &'r Rules,
     context: &'r Context,
@@ -76,7 +80,9 @@ pub(super) struct Finder<'r> {
 
 impl<'r> Finder<'r> {
     pub(super) fn new(rules: &'r Rules, context: &'r Context) -> Self {
-        Finder { rules, context, fixed: (String::new(), 0), project: String::new() }
+        let mut finder = Finder { rules, context, fixed: (String::new(), 0), project: String::new() };
+        finder.fix(None);
+        finder
     }
 
     fn fix(&mut self, resource: Option<&ResourceHeader<'_>>) {
@@ -102,7 +108,9 @@ impl<'r> Finder<'r> {
 
 impl Headers for Finder<'_> {
     fn resource(&mut self, resource: Unread<'_, ResourceHeader<'_>>) {
-        self.fix(resource.read().ok().as_ref());
+        if self.rules.by_resource {
+            self.fix(resource.read().ok().as_ref());
+        }
     }
 }
 
