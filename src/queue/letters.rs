@@ -17,6 +17,7 @@ use bytes::Bytes;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use streamgauge_component::Signal;
+use streamgauge_pdata::Body;
 use streamgauge_pdata::edit::edit_resources;
 use streamgauge_pdata::json as otlp_json;
 
@@ -63,13 +64,15 @@ impl Letter {
         };
         let request = otlp_json::read(signal, line).map_err(|error| error.to_string())?;
         let mut exporter = None;
-        let edited = edit_resources(signal, &Bytes::from(request), |resource| {
+        let mut request = Body::from(request);
+        let edited = edit_resources(signal, &mut request, |resource| {
             if let Ok(Some(value)) = resource.get(&format!("{STAMPS}exporter")) {
                 exporter = value.as_str().map(str::to_owned);
             }
             resource.remove_where(|key| key.starts_with(STAMPS));
         });
-        let request: Bytes = edited.map_err(|error| error.to_string())?.bytes.into();
+        edited.map_err(|error| error.to_string())?;
+        let request = Bytes::from(request);
         let items = streamgauge_pdata::count(signal, &request);
         Ok(Letter { signal, request, items, exporter })
     }

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use bytes::Bytes;
 use streamgauge_component::{Context, Reason, Signal};
+use streamgauge_pdata::Body;
 use streamgauge_pdata::edit::edit_resources;
 
 mod edge;
@@ -66,12 +67,13 @@ impl Letter {
     fn stamped(&self, part: &Bytes) -> Bytes {
         let since = self.time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let time = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
-        let edited = edit_resources(self.signal, part, |resource| {
+        let mut stamped = Body::from(part.clone());
+        let _malformed = edit_resources(self.signal, &mut stamped, |resource| {
             resource.upsert("streamgauge.dead_letter.exporter", &*self.exporter);
             resource.upsert("streamgauge.dead_letter.reason", self.reason.as_str());
             resource.upsert("streamgauge.dead_letter.detail", &*self.detail);
             resource.upsert("streamgauge.dead_letter.time_unix_nano", time);
         });
-        edited.map_or_else(|_| part.clone(), |edited| edited.bytes.into())
+        stamped.into()
     }
 }

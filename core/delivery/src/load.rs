@@ -267,8 +267,8 @@ mod tests {
     fn a_part_goes_in_pieces_to_who_takes_them_and_whole_to_who_reads_it() {
         let mut logs = LogsBuilder::new();
         logs.resource(()).scope("", "").record(1).body(&*"x".repeat(40 << 10));
-        let edited = edit_resources(Signal::Logs, &logs.finish(), |resource| resource.upsert("k", "v"));
-        let body = edited.unwrap().bytes;
+        let mut body = Body::from(logs.finish());
+        edit_resources(Signal::Logs, &mut body, |resource| resource.upsert("k", "v")).unwrap();
         let context = Arc::new(Context::new("r", SystemTime::UNIX_EPOCH));
         let shared = Shared { signal: Signal::Logs, context, bodies: vec![body.clone(), body], items: 2 };
         let in_a_row = shared.request(&Peer { in_a_row: true });

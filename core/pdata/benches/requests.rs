@@ -1,13 +1,13 @@
 //! What the bytes operations cost: `cargo bench -p streamgauge-pdata`. Throughput is in items (records) a second.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench that is broken stops at the place that broke")]
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use streamgauge_pdata::build::{LogsBuilder, MetricsBuilder};
 use streamgauge_pdata::edit::{Headers, Record, edit_resources};
 use streamgauge_pdata::view::{LogsView, Value};
-use streamgauge_pdata::{Grouper, Limit, Signal, check, divide, json, regroup, split};
+use streamgauge_pdata::{Body, Grouper, Limit, Signal, check, divide, json, regroup, split};
 
 const RECORDS: usize = 1000;
 
@@ -96,13 +96,28 @@ fn split_by_100(bencher: Bencher) {
         .bench(|| split(Signal::Logs, black_box(&request), Limit::Items(100)).unwrap());
 }
 
-/// The upsert of one resource attribute.
+/// The upsert of one resource attribute, of a request that somebody else has, too.
 #[divan::bench(args = [1, 100])]
 fn splice(bencher: Bencher, groups: usize) {
     let request = logs(groups);
-    bencher.counter(ItemsCount::new(RECORDS)).bench(|| {
-        edit_resources(Signal::Logs, black_box(&request), |resource| resource.upsert("team", "shop")).unwrap()
-    });
+    bencher.counter(ItemsCount::new(RECORDS)).bench(|| upsert(request.clone().into()));
+}
+
+fn upsert(mut body: Body) -> Body {
+    edit_resources(Signal::Logs, &mut body, |resource| resource.upsert("team", "shop")).unwrap();
+    body
+}
+
+/// The same of one that nobody else has, with room behind it, as it came over the wire.
+#[divan::bench(args = [1, 100])]
+fn splice_in_place(bencher: Bencher, groups: usize) {
+    let request = logs(groups);
+    let alone = || {
+        let mut buffer = BytesMut::with_capacity(request.len() + (16 << 10));
+        buffer.extend_from_slice(&request);
+        Body::from(buffer.freeze())
+    };
+    bencher.counter(ItemsCount::new(RECORDS)).with_inputs(alone).bench_values(upsert);
 }
 
 /// The upsert of what is there already.
@@ -111,7 +126,7 @@ fn splice_nothing(bencher: Bencher) {
     let request = logs(1);
     bencher.counter(ItemsCount::new(RECORDS)).bench(|| {
         let upsert = |r: &mut streamgauge_pdata::edit::Editor<'_>| r.upsert("service.name", "checkout");
-        edit_resources(Signal::Logs, black_box(&request), upsert).unwrap()
+        edit_resources(Signal::Logs, &mut request.clone().into(), upsert).unwrap()
     });
 }
 
@@ -135,7 +150,9 @@ impl Grouper for ByRegion {
 fn regroup_by_record(bencher: Bencher) {
     let request = logs(1);
     bencher.counter(ItemsCount::new(RECORDS)).bench(|| {
-        regroup(Signal::Logs, black_box(&request), "project.id", "other", &mut ByRegion::default()).unwrap()
+        let mut body = request.clone().into();
+        regroup(Signal::Logs, &mut body, "project.id", "other", &mut ByRegion::default()).unwrap();
+        body
     });
 }
 
@@ -157,9 +174,11 @@ impl Grouper for Whole {
 #[divan::bench(args = [1, 100])]
 fn regroup_whole(bencher: Bencher, groups: usize) {
     let request = logs(groups);
-    bencher
-        .counter(ItemsCount::new(RECORDS))
-        .bench(|| regroup(Signal::Logs, black_box(&request), "project.id", "other", &mut Whole).unwrap());
+    bencher.counter(ItemsCount::new(RECORDS)).bench(|| {
+        let mut body = request.clone().into();
+        regroup(Signal::Logs, &mut body, "project.id", "other", &mut Whole).unwrap();
+        body
+    });
 }
 
 /// Resources that go to two places by turns.

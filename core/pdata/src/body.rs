@@ -14,7 +14,23 @@ pub struct Body(Inner);
 #[derive(Clone)]
 enum Inner {
     Whole(Bytes),
+    /// Slices of the bytes stand on `Held`, too.
+    Held(Bytes, Arc<Held>),
     Pieces(Arc<Pieces>),
+}
+
+/// Bytes, and what is to live as long as the last slice of them: a charge to a memory limit.
+struct Held {
+    bytes: Bytes,
+    guard: Box<dyn Send + Sync>,
+}
+
+struct OfHeld(Arc<Held>);
+
+impl AsRef<[u8]> for OfHeld {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.bytes
+    }
 }
 
 struct Pieces {
@@ -24,6 +40,48 @@ struct Pieces {
 }
 
 impl Body {
+    /// The bytes; `guard` lives until the last slice of them is dropped.
+    pub fn held(bytes: Bytes, guard: impl Send + Sync + 'static) -> Self {
+        Held { bytes, guard: Box::new(guard) }.into_body()
+    }
+
+    /// Lets `change` write in the bytes, which are `len` long after that, where nobody else has them and there is room for
+    /// what they were and will be. Tells whether it did.
+    pub(crate) fn change(&mut self, len: usize, change: impl FnOnce(&mut [u8])) -> bool {
+        let (buffer, guard) = match std::mem::take(self).0 {
+            Inner::Whole(bytes) => (bytes.try_into_mut(), None),
+            Inner::Held(bytes, held) => {
+                drop(bytes);
+                match Arc::try_unwrap(held) {
+                    Ok(Held { bytes, guard }) => (bytes.try_into_mut(), Some(guard)),
+                    Err(held) => {
+                        *self = Held::shared(held);
+                        return false;
+                    }
+                }
+            }
+            pieces @ Inner::Pieces(_) => {
+                *self = Body(pieces);
+                return false;
+            }
+        };
+        let (bytes, changed) = match buffer {
+            Ok(mut buffer) if len.max(buffer.len()) <= buffer.capacity() => {
+                buffer.resize(len.max(buffer.len()), 0);
+                change(&mut buffer);
+                buffer.truncate(len);
+                (buffer.freeze(), true)
+            }
+            Ok(buffer) => (buffer.freeze(), false),
+            Err(bytes) => (bytes, false),
+        };
+        *self = match guard {
+            Some(guard) => Held { bytes, guard }.into_body(),
+            None => bytes.into(),
+        };
+        changed
+    }
+
     /// The pieces in a row.
     pub(crate) fn of(mut pieces: Vec<Bytes>) -> Self {
         if pieces.len() < 2 {
@@ -36,7 +94,7 @@ impl Body {
     /// The number of bytes. Copies nothing.
     pub fn len(&self) -> usize {
         match &self.0 {
-            Inner::Whole(bytes) => bytes.len(),
+            Inner::Whole(bytes) | Inner::Held(bytes, _) => bytes.len(),
             Inner::Pieces(pieces) => pieces.len,
         }
     }
@@ -49,7 +107,7 @@ impl Body {
     /// The pieces, for whoever can do with them. Copies nothing.
     pub fn pieces(&self) -> &[Bytes] {
         match &self.0 {
-            Inner::Whole(bytes) => std::slice::from_ref(bytes),
+            Inner::Whole(bytes) | Inner::Held(bytes, _) => std::slice::from_ref(bytes),
             Inner::Pieces(pieces) => pieces.whole.get().map_or(&pieces.pieces, std::slice::from_ref),
         }
     }
@@ -57,9 +115,19 @@ impl Body {
     /// All bytes in one piece.
     pub fn whole(&self) -> &Bytes {
         match &self.0 {
-            Inner::Whole(bytes) => bytes,
+            Inner::Whole(bytes) | Inner::Held(bytes, _) => bytes,
             Inner::Pieces(pieces) => pieces.whole.get_or_init(|| pieces.pieces.concat().into()),
         }
+    }
+}
+
+impl Held {
+    fn into_body(self) -> Body {
+        Held::shared(Arc::new(self))
+    }
+
+    fn shared(held: Arc<Held>) -> Body {
+        Body(Inner::Held(Bytes::from_owner(OfHeld(held.clone())), held))
     }
 }
 
@@ -135,5 +203,48 @@ mod tests {
         let bytes = Bytes::from(vec![1, 2, 3]);
         assert_eq!(Body::of(vec![bytes.clone()]).as_ptr(), bytes.as_ptr());
         assert!(Body::of(Vec::new()).is_empty() && Body::default().is_empty());
+    }
+
+    /// Three bytes with room for two more, alone in their buffer.
+    fn alone() -> Bytes {
+        let mut buffer = bytes::BytesMut::with_capacity(5);
+        buffer.extend_from_slice(&[1, 2, 3]);
+        buffer.freeze()
+    }
+
+    fn double(buffer: &mut [u8]) {
+        buffer.iter_mut().for_each(|byte| *byte *= 2);
+    }
+
+    #[test]
+    fn bytes_are_changed_where_they_are_when_nobody_else_has_them_and_there_is_room() {
+        let guard = Arc::new(());
+        for (bytes, is_held) in [(alone(), false), (alone(), true)] {
+            let at = bytes.as_ptr();
+            let mut body = if is_held { Body::held(bytes, guard.clone()) } else { bytes.into() };
+            assert!(body.change(5, double) && body.change(2, double));
+            assert_eq!((body.as_ptr(), &body[..]), (at, &[4, 8][..]));
+            assert!(!body.change(6, double));
+            let others = [body.whole().slice(1..), body.clone().into()];
+            assert!(!body.change(2, double));
+            assert_eq!((&body[..], &others[0][..]), (&[4, 8][..], &[8][..]));
+            drop(others);
+            assert!(body.change(1, double));
+            assert_eq!(&body[..], [8]);
+        }
+        assert!(!Body::from(Bytes::from_static(&[1])).change(1, double));
+    }
+
+    #[test]
+    fn a_guard_lives_until_the_last_slice_is_dropped_also_over_changes() {
+        let guard = Arc::new(());
+        let mut body = Body::held(alone(), guard.clone());
+        assert!(body.change(4, double));
+        let (slice, clone) = (body.slice(1..), body.clone());
+        drop(body);
+        drop(clone);
+        assert_eq!((&slice[..], Arc::strong_count(&guard)), (&[4, 6, 0][..], 2));
+        drop(slice);
+        assert_eq!(Arc::strong_count(&guard), 1);
     }
 }

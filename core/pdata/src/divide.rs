@@ -38,9 +38,9 @@ pub fn divide(
 }
 
 /// The resources for one place.
-struct Lane<'a> {
+struct Lane {
     place: usize,
-    rope: Rope<'a>,
+    rope: Rope,
     resources: Vec<Field>,
 }
 
@@ -51,7 +51,7 @@ fn shares(
     mut sort: impl FnMut(Unread<'_, ResourceHeader<'_>>, &mut Vec<usize>),
 ) -> Result<Vec<Share>, Fault> {
     let (level, mut pos, mut from, mut seen) = (signal.request(), 0, 0, 0);
-    let mut lanes: Vec<Lane<'_>> = Vec::new();
+    let mut lanes: Vec<Lane> = Vec::new();
     let mut places = Vec::new();
     while let Some(field) = wire::next_field(request, &mut pos, request.len())? {
         if !is_child(level, &field)? {
@@ -67,25 +67,25 @@ fn shares(
         for place in &places {
             match lanes.iter_mut().find(|lane| lane.place == *place) {
                 Some(lane) => lane.resources.push(field),
-                None => lanes.push(Lane { place: *place, rope: Rope::new(request), resources: vec![field] }),
+                None => lanes.push(Lane { place: *place, rope: Rope::default(), resources: vec![field] }),
             }
         }
     }
     extend(&mut lanes, &places, from, request.len());
     let is_one = lanes.len() == 1 && lanes.iter().all(|lane| lane.resources.len() == seen);
-    let share = |mut lane: Lane<'_>| {
+    let share = |mut lane: Lane| {
         let count = |field: &Field| match level.below(field.number) {
             Some(below) => items(below, request, field.body, field.end),
             None => Ok(1),
         };
         let items = if is_one { total } else { lane.resources.iter().map(count).sum::<Result<_, _>>()? };
-        Ok(Share { place: lane.place, bytes: lane.rope.body(), items })
+        Ok(Share { place: lane.place, bytes: lane.rope.body(request), items })
     };
     lanes.into_iter().map(share).collect()
 }
 
 /// The bytes up to the next resource go where the last one went.
-fn extend(lanes: &mut [Lane<'_>], places: &[usize], from: usize, to: usize) {
+fn extend(lanes: &mut [Lane], places: &[usize], from: usize, to: usize) {
     for lane in lanes.iter_mut().filter(|lane| places.contains(&lane.place)) {
         lane.rope.old(from, to);
     }

@@ -2,12 +2,12 @@
 //!
 //! A broken promise is a panic: that is what a fuzzer looks for.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::build::AnyValue;
-use crate::edit::{Editor, Headers, Record, RecordEditor, edit_records, edit_resources};
+use crate::edit::{Edited, Editor, Headers, Record, RecordEditor, edit_records, edit_resources};
 use crate::view::{Attributes, Data, LogsView, MetricsView, TracesView};
-use crate::{Grouper, Limit, Signal, check, divide, json, regroup, split};
+use crate::{Body, Grouper, Limit, Malformed, Signal, check, divide, json, regroup, split};
 
 /// Walks the bytes as every signal.
 pub fn walk(data: &[u8]) {
@@ -56,19 +56,26 @@ fn shares(data: &[u8]) {
     }
 }
 
+type Edit = fn(Signal, &mut Body) -> Result<Edited, Malformed>;
+
 /// Edits and regroups the bytes as every signal: the number of items stays, and the result is well formed.
 pub fn splice(data: &[u8]) {
     let request = Bytes::copy_from_slice(data);
     for signal in Signal::ALL {
         let Ok(total) = check(signal, &request) else { continue };
-        let results = [
-            edit_resources(signal, &request, change),
-            edit_records(signal, &request, &mut Everything),
-            regroup(signal, &request, "a", "overflow", &mut Everything),
+        let edits: [Edit; 3] = [
+            |signal, body| edit_resources(signal, body, change),
+            |signal, body| edit_records(signal, body, &mut Everything),
+            |signal, body| regroup(signal, body, "a", "overflow", &mut Everything),
         ];
-        for result in results {
-            let bytes = result.map(|edited| edited.bytes);
-            assert_eq!(bytes.and_then(|bytes| check(signal, &bytes)), Ok(total), "items lost by an edit");
+        for edit in edits {
+            let mut copied = Body::from(request.clone());
+            let mut alone = BytesMut::with_capacity(2 * data.len() + 1024);
+            alone.extend_from_slice(data);
+            let mut in_place = Body::from(alone.freeze());
+            assert_eq!(edit(signal, &mut copied), edit(signal, &mut in_place));
+            assert_eq!(copied, in_place, "where it is written makes a difference");
+            assert_eq!(check(signal, &copied), Ok(total), "items lost by an edit");
         }
     }
 }

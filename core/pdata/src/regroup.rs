@@ -3,8 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use bytes::Bytes;
-
+use crate::body::Body;
 use crate::check::{has_items, is_child, locate};
 use crate::edit::{Edited, Editor, Headers, Outcome, Record, Splice, announce};
 use crate::malformed::{Fault, Malformed};
@@ -21,6 +20,11 @@ pub trait Grouper: Headers {
     fn whole(&self) -> Option<&str> {
         None
     }
+
+    /// Whether a request in which a resource's attributes are malformed is left as it was.
+    fn is_strict(&self) -> bool {
+        false
+    }
 }
 
 /// Splits every resource into one for each key that its records have, in the order in which the keys first come,
@@ -32,10 +36,10 @@ pub trait Grouper: Headers {
 /// further keys go under `overflow`.
 ///
 /// # Errors
-/// A fault at a border, as in [`check`](crate::check()).
+/// A fault at a border, as in [`check`](crate::check()): the request is as it was.
 pub fn regroup(
     signal: Signal,
-    request: &Bytes,
+    request: &mut Body,
     attribute: &str,
     overflow: &str,
     grouper: &mut impl Grouper,
@@ -59,7 +63,11 @@ pub fn regroup(
     };
     let walked = walk.request(grouper);
     walked.map_err(|fault| locate(signal, request, fault))?;
-    Ok(walk.splice.finish())
+    let done = walk.splice.done();
+    match grouper.is_strict() && done.edited.broken > 0 {
+        true => Ok(done.edited),
+        false => Ok(done.write(request)),
+    }
 }
 
 /// What a new resource is charged for besides its headers and its key, in bytes: the work of writing it.

@@ -1,4 +1,4 @@
-//! Writing a new request from slices of an old one: first a plan, then one buffer of the right size.
+//! Writing a new request from slices of an old one: first a plan, then one buffer of the right size, or the old one.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -21,9 +21,8 @@ enum Piece {
 }
 
 /// The plan of a new request. Costs nothing per record as long as neighbours stay neighbours.
-#[derive(Debug)]
-pub(crate) struct Rope<'a> {
-    old: &'a Bytes,
+#[derive(Debug, Default)]
+pub(crate) struct Rope {
     pieces: Vec<Piece>,
     /// Bytes that are not in the old request.
     pub arena: Vec<u8>,
@@ -43,11 +42,7 @@ pub(crate) struct Mark {
     len: usize,
 }
 
-impl<'a> Rope<'a> {
-    pub(crate) fn new(old: &'a Bytes) -> Self {
-        Rope { old, pieces: Vec::new(), arena: Vec::new(), open: Vec::new(), len: 0 }
-    }
-
+impl Rope {
     /// Starts a nested message in field `number`.
     pub(crate) fn open(&mut self, number: u32) {
         self.open.push((self.pieces.len(), self.len));
@@ -121,13 +116,11 @@ impl<'a> Rope<'a> {
     }
 
     /// Ends all open messages and writes the request. A request that is one run of the old bytes shares them.
-    pub(crate) fn take(&mut self) -> Bytes {
-        while !self.open.is_empty() {
-            self.close();
-        }
+    pub(crate) fn take(&mut self, old: &Bytes) -> Bytes {
+        self.close_all();
         let bytes = match self.pieces[..] {
-            [Piece::Old { start, end }] => self.old.slice(start..end),
-            _ => self.write().into(),
+            [Piece::Old { start, end }] => old.slice(start..end),
+            _ => self.copy(old).into(),
         };
         self.pieces.clear();
         self.arena.clear();
@@ -136,28 +129,47 @@ impl<'a> Rope<'a> {
     }
 
     /// The request, its long runs of the old bytes shared. Ends all open messages, as [`Rope::take`] does.
-    pub(crate) fn body(&mut self) -> Body {
+    pub(crate) fn body(&mut self, old: &Bytes) -> Body {
+        self.close_all();
+        match self.shared() {
+            0 => self.take(old).into(),
+            shared => self.share(old, shared),
+        }
+    }
+
+    /// Makes the old request the new one: in its own buffer, where nobody else reads that and no long run can stay where it is.
+    /// A fresh buffer is memory that no cache has seen: writing it costs more than moving what lies in one.
+    pub(crate) fn write(mut self, body: &mut Body) {
+        self.close_all();
+        let shared = self.shared();
+        if shared == 0 && self.is_in_order() && body.change(self.len, |buffer| self.move_in(buffer)) {
+            return;
+        }
+        *body = self.body(body.whole());
+    }
+
+    fn close_all(&mut self) {
         while !self.open.is_empty() {
             self.close();
         }
-        let long = |piece: &Piece| match *piece {
-            Piece::Old { start, end } if end - start >= SHARE_FROM => Some((start, end)),
-            _ => None,
-        };
-        let shared: usize = self.pieces.iter().filter_map(long).map(|(start, end)| end - start).sum();
-        if shared == 0 {
-            return self.take().into();
-        }
+    }
+
+    /// How many bytes are in runs that are long enough to be shared.
+    fn shared(&self) -> usize {
+        self.pieces.iter().filter_map(Piece::long).map(|(start, end)| end - start).sum()
+    }
+
+    fn share(&self, old: &Bytes, shared: usize) -> Body {
         let mut pieces = Vec::new();
         let mut written = BytesMut::with_capacity(self.len - shared);
         for piece in &self.pieces {
-            match long(piece) {
-                None => self.put(piece, &mut written),
+            match piece.long() {
+                None => self.put(piece, old, &mut written),
                 Some((start, end)) => {
                     if !written.is_empty() {
                         pieces.push(written.split().freeze());
                     }
-                    pieces.push(self.old.slice(start..end));
+                    pieces.push(old.slice(start..end));
                 }
             }
         }
@@ -167,25 +179,125 @@ impl<'a> Rope<'a> {
         Body::of(pieces)
     }
 
-    fn put(&self, piece: &Piece, out: &mut impl BufMut) {
+    fn copy(&self, old: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.len);
+        self.pieces.iter().for_each(|piece| self.put(piece, old, &mut out));
+        out
+    }
+
+    fn put(&self, piece: &Piece, old: &[u8], out: &mut impl BufMut) {
         match *piece {
             Piece::Open { number, len } => {
                 wire::put_tag(out, number, wire::LEN);
                 wire::put_varint(out, len as u64);
             }
-            Piece::Old { start, end } => out.put_slice(&self.old[start..end]),
+            Piece::Old { start, end } => out.put_slice(&old[start..end]),
             Piece::New { start, end } => out.put_slice(&self.arena[start..end]),
         }
     }
 
-    fn write(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.len);
-        self.pieces.iter().for_each(|piece| self.put(piece, &mut out));
-        out
+    /// No run of old bytes stands before one that it came after, and none comes twice.
+    fn is_in_order(&self) -> bool {
+        let mut last = 0;
+        self.pieces.iter().all(|piece| match *piece {
+            Piece::Old { start, end } => start >= std::mem::replace(&mut last, end),
+            _ => true,
+        })
+    }
+
+    /// Writes the new request over the old one, in a buffer that has room for both. What moves to the left goes first to
+    /// last, then what moves to the right last to first: so nothing is written over before it was moved.
+    fn move_in(&self, buffer: &mut [u8]) {
+        let mut at = 0;
+        for piece in &self.pieces {
+            if let Piece::Old { start, end } = *piece
+                && at < start
+            {
+                buffer.copy_within(start..end, at);
+            }
+            at += piece.len();
+        }
+        for piece in self.pieces.iter().rev() {
+            at -= piece.len();
+            match *piece {
+                Piece::Old { start, end } if at > start => buffer.copy_within(start..end, at),
+                Piece::Old { .. } => {}
+                _ => self.put(piece, &[], &mut &mut buffer[at..]),
+            }
+        }
+    }
+}
+
+impl Piece {
+    fn len(&self) -> usize {
+        match *self {
+            Piece::Open { number, len } => head(number, len),
+            Piece::Old { start, end } | Piece::New { start, end } => end - start,
+        }
+    }
+
+    /// The run, if it is long enough to be shared.
+    fn long(&self) -> Option<(usize, usize)> {
+        match *self {
+            Piece::Old { start, end } if end - start >= SHARE_FROM => Some((start, end)),
+            _ => None,
+        }
     }
 }
 
 /// The bytes of a nested message's tag and length.
 fn head(number: u32, len: usize) -> usize {
     wire::varint_len(u64::from(number) << 3) + wire::varint_len(len as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: [u8; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
+
+    /// A request of these pieces: `Ok` are runs of the old one, `Err` is how much is new.
+    fn rope(pieces: &[Result<(usize, usize), usize>]) -> Rope {
+        let mut rope = Rope::default();
+        rope.open(1);
+        for piece in pieces {
+            match *piece {
+                Ok((start, end)) => rope.old(start, end),
+                Err(length) => {
+                    let start = rope.arena.len();
+                    rope.arena.resize(start + length, 0xee);
+                    rope.new_bytes(start, start + length);
+                }
+            }
+        }
+        rope
+    }
+
+    #[test]
+    fn runs_may_move_both_ways_in_one_request() {
+        for pieces in [
+            &[Err(3), Ok((0, 4)), Ok((5, 8))][..],
+            &[Ok((1, 2)), Ok((3, 8))],
+            &[Ok((3, 5)), Err(4), Ok((5, 8))],
+            &[Ok((2, 6)), Err(1), Ok((7, 8)), Err(5)],
+            &[Err(9)],
+            &[],
+        ] {
+            let mut buffer = bytes::BytesMut::with_capacity(32);
+            buffer.extend_from_slice(&OLD);
+            let mut body = Body::from(buffer.freeze());
+            let at = body.as_ptr();
+            rope(pieces).write(&mut body);
+            assert_eq!((body.as_ptr(), body.whole()), (at, &rope(pieces).take(&OLD.to_vec().into())));
+        }
+    }
+
+    #[test]
+    fn runs_that_change_places_or_come_twice_are_copied() {
+        for pieces in [[Ok((4, 8)), Ok((0, 2))], [Ok((0, 4)), Ok((3, 6))]] {
+            let mut body = Body::from(OLD.to_vec());
+            rope(&pieces).write(&mut body);
+            assert_eq!(body.whole(), &rope(&pieces).take(&OLD.to_vec().into()));
+        }
+    }
 }

@@ -49,7 +49,7 @@ pub fn split(signal: Signal, request: &Bytes, limit: Limit) -> Result<Vec<Piece>
     let mut splitter = Splitter {
         buf: request,
         limit,
-        rope: Rope::new(request),
+        rope: Rope::default(),
         items: 0,
         path: Vec::new(),
         copied: 0,
@@ -91,9 +91,9 @@ pub(crate) fn header_budget(len: usize) -> usize {
 }
 
 struct Splitter<'a> {
-    buf: &'a [u8],
+    buf: &'a Bytes,
     limit: Limit,
-    rope: Rope<'a>,
+    rope: Rope,
     items: usize,
     /// The messages that the walk is in: their field number, and their part of `headers`.
     path: Vec<(u32, Range<usize>)>,
@@ -242,7 +242,7 @@ impl Splitter<'_> {
     /// Ends the piece.
     fn cut(&mut self) {
         if !self.rope.is_empty() {
-            let bytes = self.rope.take();
+            let bytes = self.rope.take(self.buf);
             self.out.push(Piece { bytes, items: std::mem::take(&mut self.items) });
         }
         if self.copied > header_budget(self.buf.len()) {

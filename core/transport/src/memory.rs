@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use streamgauge_pdata::Body;
 
 /// A bound in bytes that bodies are charged to while they are in memory.
 pub trait Memory: Debug + Send + Sync + 'static {
@@ -56,12 +57,12 @@ impl Room {
     }
 
     /// Ties what is taken to the bytes that it was taken for: it is given back with their last slice.
-    pub fn hold(mut self, bytes: Bytes) -> Bytes {
+    pub fn hold(mut self, bytes: Bytes) -> Body {
         if self.memory.is_none() || bytes.is_empty() {
-            return bytes;
+            return bytes.into();
         }
         self.shrink(bytes.len());
-        Bytes::from_owner(Held { bytes, _room: self })
+        Body::held(bytes, self)
     }
 
     fn shrink(&mut self, to: usize) {
@@ -76,16 +77,5 @@ impl Room {
 impl Drop for Room {
     fn drop(&mut self) {
         self.shrink(0);
-    }
-}
-
-struct Held {
-    bytes: Bytes,
-    _room: Room,
-}
-
-impl AsRef<[u8]> for Held {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
     }
 }

@@ -5,7 +5,7 @@ use streamgauge_component::Signal;
 use streamgauge_pdata::edit::{Headers, Record, ResourceHeader, Unread, edit_resources};
 use streamgauge_pdata::view::Attributes;
 use streamgauge_pdata::view::LogsView;
-use streamgauge_pdata::{Grouper, Malformed, regroup, split_resources};
+use streamgauge_pdata::{Body, Grouper, Malformed, regroup, split_resources};
 
 use super::name::Namer;
 
@@ -34,7 +34,8 @@ pub(super) fn sort(namer: &Namer, signal: Signal, request: &Bytes) -> Result<Vec
         names: vec![namer.overflow(signal)],
         key: String::new(),
     };
-    let marked = regroup(signal, request, STREAM, OVERFLOW, &mut finder)?.bytes;
+    let mut marked = Body::from(request.clone());
+    regroup(signal, &mut marked, STREAM, OVERFLOW, &mut finder)?;
     let Finder { names, .. } = finder;
     let mut shares: Vec<(usize, Vec<Bytes>)> = Vec::new();
     for resource in split_resources(signal, marked.whole())? {
@@ -46,11 +47,12 @@ pub(super) fn sort(namer: &Namer, signal: Signal, request: &Bytes) -> Result<Vec
         }
     }
     let share = |(at, pieces): (usize, Vec<Bytes>)| {
-        let bytes = edit_resources(signal, &pieces.concat().into(), |resource| {
+        let mut bytes = Body::from(pieces.concat());
+        edit_resources(signal, &mut bytes, |resource| {
             resource.remove(STREAM);
         })?;
         let name = names.get(at).cloned().unwrap_or_else(|| namer.name(signal, &|_| None));
-        Ok(Share { name: Some(name), bytes: bytes.bytes.whole().clone() })
+        Ok(Share { name: Some(name), bytes: bytes.into() })
     };
     shares.into_iter().map(share).collect()
 }

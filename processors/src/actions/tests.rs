@@ -2,10 +2,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use streamgauge_config::Section;
-use streamgauge_pdata::Signal;
 use streamgauge_pdata::build::{AnyValue, LogsBuilder};
 use streamgauge_pdata::edit::edit_resources;
 use streamgauge_pdata::view::LogsView;
+use streamgauge_pdata::{Body, Signal};
 
 use super::*;
 
@@ -32,9 +32,8 @@ fn after(yaml: &str, attributes: &[(&str, AnyValue)]) -> Vec<String> {
     let mut request = LogsBuilder::new();
     request.resource(attributes).scope("", "").record(1);
     let mut scratch = EncodedValue::default();
-    let edited =
-        edit_resources(Signal::Logs, &request.finish(), |e| actions.apply(&context, e, &mut scratch));
-    let bytes = edited.unwrap().bytes;
+    let mut bytes = Body::from(request.finish());
+    edit_resources(Signal::Logs, &mut bytes, |e| actions.apply(&context, e, &mut scratch)).unwrap();
     let resource = LogsView::new(&bytes).resources().next().unwrap().unwrap();
     let line = |(key, value): (&str, Value<'_>)| match value.to_any().unwrap() {
         AnyValue::Str(text) => format!("{key}: {text:?}"),

@@ -13,7 +13,7 @@ mod tests;
 use std::sync::Arc;
 
 use streamgauge_component::{
-    Batch, ComponentError, ConfigType, Context, Create, Description, Instrument, Out, Part, Processor,
+    Batch, ComponentError, ConfigType, Context, Create, Description, Instrument, Out, Processor,
     ProcessorFactory, Reason, Signal, Stability,
 };
 use streamgauge_pdata::build::EncodedValue;
@@ -80,11 +80,11 @@ impl Processor for AttributesProcessor {
             exclude: Seen::default(),
             scratch: EncodedValue::default(),
         };
-        for part in std::mem::take(&mut batch.parts) {
-            match edit_records(signal, &part.bytes, &mut changer) {
+        for mut part in std::mem::take(&mut batch.parts) {
+            match edit_records(signal, &mut part.bytes, &mut changer) {
                 Ok(edited) => {
                     self.unreadable.value.add(edited.broken as u64);
-                    batch.parts.push(Part { bytes: edited.bytes, ..part });
+                    batch.parts.push(part);
                 }
                 Err(error) => out.reject(part, Reason::Malformed, error.to_string()),
             }

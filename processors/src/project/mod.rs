@@ -14,8 +14,8 @@ mod tests;
 use std::sync::Arc;
 
 use streamgauge_component::{
-    Batch, ComponentError, ConfigType, Create, Description, Out, Part, Processor, ProcessorFactory, Reason,
-    Signal, Stability,
+    Batch, ComponentError, ConfigType, Create, Description, Out, Processor, ProcessorFactory, Reason, Signal,
+    Stability,
 };
 use streamgauge_pdata::regroup;
 
@@ -52,8 +52,8 @@ impl Processor for ProjectProcessor {
     fn process(&self, mut batch: Batch, out: &mut Out) {
         let (signal, context) = (batch.signal, batch.context.clone());
         let mut finder = Finder::new(&self.rules, &context);
-        for part in std::mem::take(&mut batch.parts) {
-            match regroup(signal, &part.bytes, &self.attribute, &self.rules.default, &mut finder) {
+        for mut part in std::mem::take(&mut batch.parts) {
+            match regroup(signal, &mut part.bytes, &self.attribute, &self.rules.default, &mut finder) {
                 Ok(edited) if edited.broken > 0 => {
                     out.reject(
                         part,
@@ -61,7 +61,7 @@ impl Processor for ProjectProcessor {
                         "the attributes of a resource are malformed: it can have no project",
                     );
                 }
-                Ok(edited) => batch.parts.push(Part { bytes: edited.bytes, ..part }),
+                Ok(_) => batch.parts.push(part),
                 Err(error) => out.reject(part, Reason::Malformed, error.to_string()),
             }
         }

@@ -128,6 +128,11 @@ impl Grouper for Finder<'_> {
         &self.fixed.0
     }
 
+    /// Nothing passes without a project.
+    fn is_strict(&self) -> bool {
+        true
+    }
+
     fn whole(&self) -> Option<&str> {
         let mut before = self.rules.list.iter().take(self.fixed.1);
         let by_record = before.any(|rule| matches!(rule.place, Place::Attribute(_)));

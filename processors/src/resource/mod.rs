@@ -12,11 +12,11 @@ mod tests;
 use std::sync::Arc;
 
 use streamgauge_component::{
-    Batch, ComponentError, ConfigType, Create, Description, Instrument, Out, Part, Processor,
-    ProcessorFactory, Reason, Signal, Stability,
+    Batch, ComponentError, ConfigType, Create, Description, Instrument, Out, Processor, ProcessorFactory,
+    Reason, Signal, Stability,
 };
 use streamgauge_pdata::build::EncodedValue;
-use streamgauge_pdata::edit::edit_resources;
+use streamgauge_pdata::edit::{Editor, edit_resources};
 
 use crate::actions::{self, Actions};
 pub use config::ResourceConfig;
@@ -51,11 +51,12 @@ impl Processor for ResourceProcessor {
         let (signal, context) = (batch.signal, batch.context.clone());
         let mut scratch = EncodedValue::default();
         let parts = std::mem::take(&mut batch.parts);
-        for part in parts {
-            match edit_resources(signal, &part.bytes, |e| self.actions.apply(&context, e, &mut scratch)) {
+        for mut part in parts {
+            let edit = |e: &mut Editor<'_>| self.actions.apply(&context, e, &mut scratch);
+            match edit_resources(signal, &mut part.bytes, edit) {
                 Ok(edited) => {
                     self.unreadable.value.add(edited.broken as u64);
-                    batch.parts.push(Part { bytes: edited.bytes, ..part });
+                    batch.parts.push(part);
                 }
                 Err(error) => out.reject(part, Reason::Malformed, error.to_string()),
             }

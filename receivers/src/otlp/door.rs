@@ -93,8 +93,8 @@ impl Door {
         let body = std::mem::take(&mut request.body);
         let body = match request.encoding {
             Encoding::Proto => body,
-            Encoding::Json => match self.protobuf(signal, body) {
-                Ok(bytes) => bytes,
+            Encoding::Json => match self.protobuf(signal, body.into()) {
+                Ok(bytes) => bytes.into(),
                 Err(refusal) => return refusal,
             },
         };
@@ -115,7 +115,7 @@ impl Door {
         });
         let ack = Ack::to(call.clone());
         let context = Arc::new(self.context(&request));
-        let batch = Batch::of(signal, context, Part { bytes: body.into(), items, ack });
+        let batch = Batch::of(signal, context, Part { bytes: body, items, ack });
         let outcome = match self.wait_for {
             WaitFor::Accepted => {
                 outlet.consume(batch).await;

@@ -17,6 +17,8 @@ const PACKED: usize = 4;
 const PIECES: usize = 32;
 /// A frame that is not data and larger than this is abuse.
 const LARGEST: usize = 256 << 10;
+/// A frame of data from here on is not read into the next one's buffer.
+const ALONE: usize = 128 << 10;
 /// A piece of a body below this, if it is not the last, is a crumb.
 const CRUMB: usize = 256;
 
@@ -40,8 +42,12 @@ impl<S: Service> Core<S> {
         }
         bytes.advance(HEAD);
         if head.kind == kind::DATA {
-            let payload = bytes.split_to(head.length).freeze();
-            return self.data(&head, payload).map(|()| None);
+            // What is large and alone takes its buffer along: who has the only bytes in it may change them where they are.
+            let payload = match head.length >= ALONE && bytes.len() == head.length {
+                true => std::mem::take(bytes),
+                false => bytes.split_to(head.length),
+            };
+            return self.data(&head, payload.freeze()).map(|()| None);
         }
         let served = self.no_data(&head, bytes.get(..head.length).unwrap_or_default());
         bytes.advance(head.length);

@@ -251,7 +251,7 @@ fn plain_entry(buf: &[u8], rest: &mut Span, tag: u8) -> Option<Entry> {
 }
 
 /// Writes the parts of a message with its entries' changes.
-pub(crate) fn write(entries: &[Entry], parts: &[Span], rope: &mut Rope<'_>) {
+pub(crate) fn write(entries: &[Entry], parts: &[Span], rope: &mut Rope) {
     let mut at = 0;
     for part in parts {
         let mut from = part.at as usize;

@@ -19,11 +19,9 @@ use crate::rope::Rope;
 use crate::signal::{HEADER, Level, RESOURCE_ATTRIBUTES, Signal};
 use crate::wire::{self, Field, Span};
 
-/// What an edit made of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What an edit did to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edited {
-    /// The new request; the old one where nothing changed.
-    pub bytes: Body,
     /// How many resources or items are different now.
     pub changed: usize,
     /// How many resources or items were left as they are because their attributes are malformed.
@@ -34,22 +32,37 @@ pub struct Edited {
 /// attribute.
 ///
 /// # Errors
-/// A fault at a border, as in [`check`](crate::check()).
+/// A fault at a border, as in [`check`](crate::check()): the request is as it was.
 pub fn edit_resources(
     signal: Signal,
-    request: &Bytes,
+    request: &mut Body,
     mut edit: impl FnMut(&mut Editor<'_>),
 ) -> Result<Edited, Malformed> {
     let mut splice = Splice::new(request);
     let walked = splice.resources(signal.request(), &mut edit);
     walked.map_err(|fault| locate(signal, request, fault))?;
-    Ok(splice.finish())
+    Ok(splice.done().write(request))
+}
+
+/// An edit that was planned and is to be done.
+pub(crate) struct Done {
+    pub edited: Edited,
+    rope: Rope,
+}
+
+impl Done {
+    pub(crate) fn write(self, request: &mut Body) -> Edited {
+        if self.edited.changed > 0 {
+            self.rope.write(request);
+        }
+        self.edited
+    }
 }
 
 /// A request under change.
 pub(crate) struct Splice<'a> {
     pub request: &'a Bytes,
-    pub rope: Rope<'a>,
+    pub rope: Rope,
     pub changed: usize,
     pub broken: usize,
     entries: Vec<Entry>,
@@ -60,14 +73,12 @@ pub(crate) struct Splice<'a> {
 
 impl<'a> Splice<'a> {
     pub(crate) fn new(request: &'a Bytes) -> Self {
-        let rope = Rope::new(request);
-        let (entries, spans) = (Vec::new(), Vec::new());
+        let (rope, entries, spans) = (Rope::default(), Vec::new(), Vec::new());
         Splice { request, rope, changed: 0, broken: 0, entries, spans, header_start: 0 }
     }
 
-    pub(crate) fn finish(mut self) -> Edited {
-        let bytes = if self.changed == 0 { self.request.clone().into() } else { self.rope.body() };
-        Edited { bytes, changed: self.changed, broken: self.broken }
+    pub(crate) fn done(self) -> Done {
+        Done { edited: Edited { changed: self.changed, broken: self.broken }, rope: self.rope }
     }
 
     fn resources(

@@ -2,9 +2,8 @@
 
 use std::marker::PhantomData;
 
-use bytes::Bytes;
-
 use super::{Edited, Editor, Outcome, Splice};
+use crate::body::Body;
 use crate::check::{is_child, locate};
 use crate::malformed::{Fault, Malformed};
 use crate::signal::{Level, Signal};
@@ -97,17 +96,17 @@ impl<'a> Record<'a> {
 /// Lets `editor` change the attributes of every record.
 ///
 /// # Errors
-/// A fault at a border, as in [`check`](crate::check()).
+/// A fault at a border, as in [`check`](crate::check()): the request is as it was.
 pub fn edit_records(
     signal: Signal,
-    request: &Bytes,
+    request: &mut Body,
     editor: &mut impl RecordEditor,
 ) -> Result<Edited, Malformed> {
     let mut splice = Splice::new(request);
     let whole = Field { number: 0, wire: wire::LEN, start: 0, body: 0, end: request.len(), value: 0 };
     let walked = splice.records(signal, signal.request(), &whole, editor);
     walked.map_err(|fault| locate(signal, request, fault))?;
-    Ok(splice.finish())
+    Ok(splice.done().write(request))
 }
 
 impl Splice<'_> {

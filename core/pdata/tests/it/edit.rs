@@ -6,6 +6,7 @@ use streamgauge_pdata::build::{AnyValue, EncodedValue, LogsBuilder};
 use streamgauge_pdata::edit::*;
 use streamgauge_pdata::view::{LogsView, Value};
 
+use crate::after::{after, after_in_place};
 use crate::decoded::Decoded;
 use crate::sample::Gen;
 
@@ -102,7 +103,9 @@ proptest! {
         let request = Bytes::from(Gen::new(seed).request(signal));
         let mut expected = Decoded::new(signal, &request);
         expected.resources().into_iter().for_each(|attributes| expect(&ops, attributes));
-        let edited = edit_resources(signal, &request, |attributes| apply(&ops, attributes)).unwrap();
+        let edit = |body: &mut _| edit_resources(signal, body, |attributes| apply(&ops, attributes));
+        let edited = after(&request, edit);
+        prop_assert_eq!(&after_in_place(&request, edit), &edited);
         prop_assert!(Decoded::new(signal, &edited.bytes).text() == expected.text(), "another request");
         prop_assert_eq!(edited.broken, 0);
         prop_assert_eq!(edited.changed == 0, edited.bytes.as_ptr() == request.as_ptr() && edited.bytes.len() == request.len());
@@ -115,7 +118,9 @@ proptest! {
         let request = Bytes::from(Gen::new(seed).request(signal));
         let mut expected = Decoded::new(signal, &request);
         expected.records().into_iter().for_each(|attributes| expect(&ops, attributes));
-        let edited = edit_records(signal, &request, &mut Apply(ops)).unwrap();
+        let edited = after(&request, |body| edit_records(signal, body, &mut Apply(ops.clone())));
+        let in_place = after_in_place(&request, |body| edit_records(signal, body, &mut Apply(ops.clone())));
+        prop_assert_eq!(&in_place, &edited);
         prop_assert!(Decoded::new(signal, &edited.bytes).text() == expected.text(), "another request");
         prop_assert_eq!(edited.broken, 0);
     }
@@ -139,15 +144,15 @@ fn resource_text(bytes: &[u8]) -> String {
 #[test]
 fn values_of_every_type_can_be_set() {
     let request = one_record(|b| drop(b.resource(()).scope("", "").record(1)));
-    let edited = edit_resources(Signal::Logs, &request, |r| {
+    let set = |r: &mut Editor<'_>| {
         r.upsert("text", "t");
         r.upsert("bool", true);
         r.upsert("int", -1i64);
         r.upsert("double", 0.5);
         r.upsert("array", vec!["x", "y"]);
         r.upsert("any", AnyValue::KvList(vec![("k".into(), AnyValue::Empty)]));
-    });
-    let edited = edited.unwrap();
+    };
+    let edited = after(&request, |body| edit_resources(Signal::Logs, body, set));
     assert_eq!(edited.changed, 1);
     assert_eq!(
         resource_text(&edited.bytes),
@@ -159,10 +164,12 @@ fn values_of_every_type_can_be_set() {
 fn a_resource_x_without_a_resource_gets_one_and_its_scopes_stay() {
     // resource_logs { scope_logs { log_records {} } }
     let request = Bytes::from_static(&[0x0a, 4, 0x12, 2, 0x12, 0]);
-    let edited = edit_resources(Signal::Logs, &request, |r| assert!(r.insert("k", 1i64))).unwrap();
+    let insert = |r: &mut Editor<'_>| assert!(r.insert("k", 1i64));
+    let edited = after(&request, |body| edit_resources(Signal::Logs, body, insert));
     assert_eq!(resource_text(&edited.bytes), "k=1");
     assert_eq!(streamgauge_pdata::count(Signal::Logs, &edited.bytes), 1);
-    let same = edit_resources(Signal::Logs, &request, |r| assert!(!r.update("k", 1i64))).unwrap();
+    let update = |r: &mut Editor<'_>| assert!(!r.update("k", 1i64));
+    let same = after(&request, |body| edit_resources(Signal::Logs, body, update));
     assert_eq!(same.bytes.as_ptr(), request.as_ptr());
 }
 
@@ -172,7 +179,7 @@ fn the_records_of_an_edited_resource_stay_where_they_are() {
     let request = one_record(|b| {
         b.resource(()).scope("", "").record(1).body(&*body);
     });
-    let edited = edit_resources(Signal::Logs, &request, |resource| resource.upsert("team", "shop")).unwrap();
+    let edited = after(&request, |body| edit_resources(Signal::Logs, body, |r| r.upsert("team", "shop")));
     let [head, records] = edited.bytes.pieces() else { panic!("{} pieces", edited.bytes.pieces().len()) };
     let old = request.as_ptr() as usize..request.as_ptr() as usize + request.len();
     assert!(old.contains(&(records.as_ptr() as usize)) && !old.contains(&(head.as_ptr() as usize)));
@@ -185,7 +192,7 @@ fn the_records_of_an_edited_resource_stay_where_they_are() {
 #[test]
 fn a_value_that_is_already_there_changes_nothing() {
     let request = one_record(|b| drop(b.resource([("k", "v")]).scope("", "").record(1)));
-    let edited = edit_resources(Signal::Logs, &request, |r| r.upsert("k", "v")).unwrap();
+    let edited = after(&request, |body| edit_resources(Signal::Logs, body, |r| r.upsert("k", "v")));
     assert_eq!((edited.changed, edited.bytes.as_ptr()), (0, request.as_ptr()));
 }
 
@@ -199,9 +206,10 @@ fn unknown_fields_of_resource_and_record_survive_an_edit() {
     let request = Bytes::from(nested(0x0a, &[resource, scope, u.to_vec()].concat()));
     let unknown = |bytes: &[u8]| bytes.windows(3).filter(|w| *w == u).count();
     assert_eq!(unknown(&request), 4);
-    let edited = edit_resources(Signal::Logs, &request, |r| r.upsert("k", "v")).unwrap();
+    let edited = after(&request, |body| edit_resources(Signal::Logs, body, |r| r.upsert("k", "v")));
     assert_eq!((edited.changed, unknown(&edited.bytes)), (1, 4));
-    let edited = edit_records(Signal::Logs, &request, &mut Apply(vec![Op::Upsert("k", 1)])).unwrap();
+    let mut upsert = Apply(vec![Op::Upsert("k", 1)]);
+    let edited = after(&request, |body| edit_records(Signal::Logs, body, &mut upsert));
     assert_eq!((edited.changed, unknown(&edited.bytes)), (1, 4));
 }
 
@@ -209,7 +217,8 @@ fn unknown_fields_of_resource_and_record_survive_an_edit() {
 fn a_record_whose_attributes_are_malformed_is_left_alone_and_counted() {
     // Two records; the first has an attribute that ends inside a field.
     let request = Bytes::from_static(&[0x0a, 9, 0x12, 7, 0x12, 3, 0x32, 1, 0x0a, 0x12, 0]);
-    let edited = edit_records(Signal::Logs, &request, &mut Apply(vec![Op::Upsert("k", 1)])).unwrap();
+    let mut upsert = Apply(vec![Op::Upsert("k", 1)]);
+    let edited = after(&request, |body| edit_records(Signal::Logs, body, &mut upsert));
     assert_eq!((edited.changed, edited.broken), (1, 1));
     assert_eq!(edited.bytes[4..9], request[4..9]);
 }
@@ -245,7 +254,7 @@ fn an_editor_hears_the_headers_before_the_records_under_them() {
         scope.record(1).event_name("e").attribute("x1", 1).attribute("y", 2);
     });
     let mut listen = Listen::default();
-    let edited = edit_records(Signal::Logs, &request, &mut listen).unwrap();
+    let edited = after(&request, |body| edit_records(Signal::Logs, body, &mut listen));
     assert_eq!(listen.0, ["resource r", "scope s", "record e", "x1", "y"]);
     assert_eq!(edited.changed, 1);
 }
@@ -257,12 +266,12 @@ fn all_attributes_of_one_key_are_removed_or_changed_in_one_pass() {
             (0..100_000).map(|n| (if n % 2 == 0 { "even" } else { "odd" }, n)).collect();
         b.resource(twice).scope("", "").record(1);
     });
-    let edited = edit_resources(Signal::Logs, &request, |r| {
+    let change = |r: &mut Editor<'_>| {
         assert!(r.remove("even"));
         assert!(!r.remove("even"));
         r.update_where(|key| key == "odd", |value| matches!(value, Ok(Value::Int(_))));
-    });
-    let bytes = edited.unwrap().bytes;
+    };
+    let bytes = after(&request, |body| edit_resources(Signal::Logs, body, change)).bytes;
     let resource = LogsView::new(&bytes).resources().next().unwrap().unwrap();
     assert_eq!(resource.attributes().count(), 50_000);
     assert!(resource.attributes().all(|pair| matches!(pair, Ok(("odd", Value::Bool(true))))));

@@ -1,6 +1,7 @@
 //! Properties of the bytes operations, with prost as the oracle.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod after;
 mod build;
 mod check;
 mod decoded;

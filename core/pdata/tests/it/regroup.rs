@@ -8,6 +8,7 @@ use streamgauge_pdata::edit::{Headers, Record};
 use streamgauge_pdata::view::{LogsView, MetricsView};
 use streamgauge_pdata::{Grouper, Signal, check, regroup};
 
+use crate::after::{after, after_in_place};
 use crate::decoded::{Decoded, Flat};
 use crate::sample::{Gen, put_varint};
 
@@ -76,7 +77,7 @@ fn keys(signal: Signal, request: &Bytes) -> Vec<String> {
         }
     }
     let mut note = Note(ByA::default(), vec![]);
-    regroup(signal, request, "x", "overflow", &mut note).unwrap();
+    after(request, |body| regroup(signal, body, "x", "overflow", &mut note));
     note.1
 }
 
@@ -88,7 +89,9 @@ proptest! {
         seed: u64, signal in prop::sample::select(&Signal::ALL[..])
     ) {
         let request = Bytes::from(Gen::new(seed).request(signal));
-        let grouped = regroup(signal, &request, "project.id", "overflow", &mut ByA::default()).unwrap();
+        let by_a = |body: &mut _| regroup(signal, body, "project.id", "overflow", &mut ByA::default());
+        let grouped = after(&request, by_a);
+        prop_assert_eq!(&after_in_place(&request, by_a), &grouped);
         let got = Decoded::new(signal, &grouped.bytes).flat().into_iter().map(|record| Flat { index: 0, ..record });
         let before = Decoded::new(signal, &request).flat();
         prop_assert!(got.eq(expected(before, &keys(signal, &request))), "the records are others");
@@ -108,7 +111,8 @@ fn the_points_of_one_metric_are_split_by_key() {
         gauge.point(3).attribute("a", "x").int(3);
     }
     let request = builder.finish();
-    let grouped = regroup(Signal::Metrics, &request, "p", "overflow", &mut ByA::default()).unwrap();
+    let by_a = |body: &mut _| regroup(Signal::Metrics, body, "p", "overflow", &mut ByA::default());
+    let grouped = after(&request, by_a);
     let flat = Decoded::new(Signal::Metrics, &grouped.bytes).flat();
     let indexes: Vec<usize> = flat.iter().map(|point| point.index).collect();
     assert_eq!(indexes, [0, 0, 1]);
@@ -151,7 +155,8 @@ fn keys_beyond_the_bound_on_copied_headers_go_under_the_overflow() {
             }
         }
         let request = builder.finish();
-        let grouped = regroup(Signal::Metrics, &request, "p", "overflow", &mut Each::default()).unwrap();
+        let each = |body: &mut _| regroup(Signal::Metrics, body, "p", "overflow", &mut Each::default());
+        let grouped = after(&request, each);
         assert_eq!(check(Signal::Metrics, &grouped.bytes), Ok(1000));
         assert!(grouped.bytes.len() < 80 << 20, "{} bytes", grouped.bytes.len());
         let last = MetricsView::new(&grouped.bytes).resources().last().unwrap().unwrap();
@@ -170,7 +175,8 @@ fn time_is_linear_in_scopes_and_keys() {
     }
     let request = builder.finish();
     let start = Instant::now();
-    let grouped = regroup(Signal::Logs, &request, "p", "overflow", &mut Each::default()).unwrap();
+    let each = |body: &mut _| regroup(Signal::Logs, body, "p", "overflow", &mut Each::default());
+    let grouped = after(&request, each);
     // Walking all scopes once for each key takes a hundred times as long.
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     assert_eq!(stamps(&grouped.bytes), (1..=n).map(|key| key.to_string()).collect::<Vec<_>>());
@@ -187,8 +193,8 @@ fn new_resources_are_charged_for_their_stamp() {
         }
     }
     let attribute = "p".repeat(1 << 20);
-    let grouped =
-        regroup(Signal::Logs, &builder.finish(), &attribute, "overflow", &mut Each::default()).unwrap();
+    let each = |body: &mut _| regroup(Signal::Logs, body, &attribute, "overflow", &mut Each::default());
+    let grouped = after(&builder.finish(), each);
     assert_eq!(check(Signal::Logs, &grouped.bytes), Ok(200));
     assert_eq!(LogsView::new(&grouped.bytes).resources().count(), 1 + 63 + 1, "first, bound, overflow");
 }
@@ -204,7 +210,8 @@ fn copied_fields_are_charged_for_their_place_also_when_they_are_tiny() {
     let mut request = vec![0x0a];
     put_varint(&mut request, resource.len() as u64);
     request.extend(resource);
-    let grouped = regroup(Signal::Logs, &request.into(), "p", "overflow", &mut Each::default()).unwrap();
+    let each = |body: &mut _| regroup(Signal::Logs, body, "p", "overflow", &mut Each::default());
+    let grouped = after(&request.into(), each);
     assert_eq!(check(Signal::Logs, &grouped.bytes), Ok(1000));
     // 64 MiB / (100,000 * (3 + 32) + 64 + 1 + 2)
     assert_eq!(stamps(&grouped.bytes).len(), 1 + 19 + 1, "first, bound, overflow");
@@ -219,7 +226,8 @@ fn what_is_not_copied_is_not_charged() {
             resource.scope("s", "").record(1).attribute("a", *key);
         }
     }
-    let grouped = regroup(Signal::Logs, &builder.finish(), "p", "overflow", &mut ByA::default()).unwrap();
+    let by_a = |body: &mut _| regroup(Signal::Logs, body, "p", "overflow", &mut ByA::default());
+    let grouped = after(&builder.finish(), by_a);
     assert_eq!(stamps(&grouped.bytes), ["x", "y"]);
 }
 
@@ -243,8 +251,8 @@ proptest! {
     fn a_key_that_is_known_without_the_records_gives_the_same_request(seed: u64) {
         for signal in Signal::ALL {
             let request = Bytes::from(Gen::new(seed).request(signal));
-            let [known, asked] = [true, false]
-                .map(|whole| regroup(signal, &request, "p", "overflow", &mut Same(whole)).unwrap());
+            let same = |whole| after(&request, |body| regroup(signal, body, "p", "overflow", &mut Same(whole)));
+            let [known, asked] = [true, false].map(same);
             prop_assert_eq!(known, asked);
         }
     }

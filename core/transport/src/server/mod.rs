@@ -22,6 +22,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use http::request::Parts;
+use streamgauge_pdata::Body;
 
 use crate::memory::Memory;
 use crate::settings::{Cors, KeepaliveEnforcement, KeepaliveServerParameters};
@@ -154,7 +155,7 @@ pub struct Request<R> {
     /// How long the client waits, if it says so (`grpc-timeout`).
     pub timeout: Option<Duration>,
     /// The message, unpacked and in one piece.
-    pub body: Bytes,
+    pub body: Body,
 }
 
 impl<R> Request<R> {

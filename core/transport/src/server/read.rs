@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, HeaderName};
-use http_body::Body;
 use http_body_util::BodyExt as _;
+use streamgauge_pdata::Body;
 
 use crate::code::Code;
 use crate::compression::{ACCEPTED, Codec, UnpackError};
@@ -19,10 +19,10 @@ pub(super) const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encod
 
 /// A body that comes in pieces, by either version of HTTP.
 pub(super) trait Incomplete:
-    Body<Data = Bytes, Error: Display + Send> + Send + Unpin + 'static
+    http_body::Body<Data = Bytes, Error: Display + Send> + Send + Unpin + 'static
 {
 }
-impl<B: Body<Data = Bytes, Error: Display + Send> + Send + Unpin + 'static> Incomplete for B {}
+impl<B: http_body::Body<Data = Bytes, Error: Display + Send> + Send + Unpin + 'static> Incomplete for B {}
 
 /// Why a body was not read.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ pub(super) async fn grpc(
     mut body: impl Incomplete,
     limit: usize,
     mut room: Room,
-) -> Result<Bytes, Unread> {
+) -> Result<Body, Unread> {
     let codec = codec(headers, &GRPC_ENCODING)?;
     room.admit()?;
     let mut deframer = Deframer::new(limit);
@@ -108,7 +108,7 @@ pub(super) async fn http(
     mut body: impl Incomplete,
     limit: usize,
     mut room: Room,
-) -> Result<Bytes, Unread> {
+) -> Result<Body, Unread> {
     let codec = match allowed(headers, codings).and_then(|()| codec(headers, &CONTENT_ENCODING)) {
         Ok(codec) => codec,
         Err(unread) => {

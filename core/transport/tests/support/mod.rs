@@ -70,7 +70,7 @@ impl Handler for Recorder {
                 request.timeout,
             ));
             self.peers.lock().unwrap().push(request.peer);
-            self.bodies.lock().unwrap().push(request.body);
+            self.bodies.lock().unwrap().push(request.body.into());
             if self.hold.load(std::sync::atomic::Ordering::SeqCst) {
                 self.arrived.notify_one();
                 self.go.notified().await;
