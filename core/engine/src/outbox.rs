@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use streamgauge_component::{
     Batch, Held, Host, Node, Outcome, Outlet, Outlets, Processor, Reason, Signal, Tally,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Batches that one processor may have under way. More wait before the processor: what a full target holds up is bounded.
 pub(crate) const UNDER_WAY: u32 = 128;
@@ -27,6 +27,14 @@ impl Outbox {
     pub(crate) fn new(outlets: Outlets, host: Host, nodes: Vec<Arc<Node>>) -> Self {
         let room = Arc::new(Semaphore::new(UNDER_WAY as usize));
         Outbox { host, room, outlets, nodes, held: Mutex::default() }
+    }
+
+    /// Room for one batch under way; mostly there is some.
+    pub(crate) async fn room(&self) -> Option<OwnedSemaphorePermit> {
+        match self.room.clone().try_acquire_owned() {
+            Ok(room) => Some(room),
+            Err(_) => self.room.clone().acquire_owned().await.ok(),
+        }
     }
 
     /// What this processor is called among all of the configuration: one id may stand in several pipelines.

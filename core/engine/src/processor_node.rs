@@ -192,7 +192,7 @@ impl ProcessorNode {
 
     /// What a wake sends is not waited for: a target that is full for now would hold up those beside it.
     async fn wake(&self) {
-        let Ok(room) = self.outbox.room.clone().acquire_owned().await else { return };
+        let Some(room) = self.outbox.room().await else { return };
         let Some(instance) = self.instance.load_full() else { return };
         self.restore(&instance).await;
         let sending = self.run(&instance, None, |processor, out| processor.wake(out));
@@ -262,7 +262,7 @@ impl ProcessorNode {
 impl Consumer for ProcessorNode {
     fn consume(&self, batch: Batch) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let Ok(room) = self.outbox.room.clone().acquire_owned().await else { return };
+            let Some(room) = self.outbox.room().await else { return };
             let Some(instance) = self.instance.load_full() else {
                 let host = &self.outbox.host;
                 return self

@@ -141,8 +141,8 @@ impl Rope {
     /// A fresh buffer is memory that no cache has seen: writing it costs more than moving what lies in one.
     pub(crate) fn write(mut self, body: &mut Body) {
         self.close_all();
-        let shared = self.shared();
-        if shared == 0 && self.is_in_order() && body.change(self.len, |buffer| self.move_in(buffer)) {
+        let moves = self.moves();
+        if moves.in_place && body.change(self.len, |buffer| self.move_in(buffer, moves.left)) {
             return;
         }
         *body = self.body(body.whole());
@@ -196,27 +196,36 @@ impl Rope {
         }
     }
 
-    /// No run of old bytes stands before one that it came after, and none comes twice.
-    fn is_in_order(&self) -> bool {
-        let mut last = 0;
-        self.pieces.iter().all(|piece| match *piece {
-            Piece::Old { start, end } => start >= std::mem::replace(&mut last, end),
-            _ => true,
-        })
+    /// How the runs of old bytes would move. In place they must keep their order, and none may come twice.
+    fn moves(&self) -> Moves {
+        let (mut at, mut last) = (0, 0);
+        let mut moves = Moves { in_place: true, left: false };
+        for piece in &self.pieces {
+            if let Piece::Old { start, end } = *piece {
+                moves.in_place &= start >= last && end - start < SHARE_FROM;
+                moves.left |= at < start;
+                last = end;
+            }
+            at += piece.len();
+        }
+        moves
     }
 
     /// Writes the new request over the old one, in a buffer that has room for both. What moves to the left goes first to
     /// last, then what moves to the right last to first: so nothing is written over before it was moved.
-    fn move_in(&self, buffer: &mut [u8]) {
-        let mut at = 0;
-        for piece in &self.pieces {
-            if let Piece::Old { start, end } = *piece
-                && at < start
-            {
-                buffer.copy_within(start..end, at);
+    fn move_in(&self, buffer: &mut [u8], left: bool) {
+        if left {
+            let mut at = 0;
+            for piece in &self.pieces {
+                if let Piece::Old { start, end } = *piece
+                    && at < start
+                {
+                    buffer.copy_within(start..end, at);
+                }
+                at += piece.len();
             }
-            at += piece.len();
         }
+        let mut at = self.len;
         for piece in self.pieces.iter().rev() {
             at -= piece.len();
             match *piece {
@@ -226,6 +235,12 @@ impl Rope {
             }
         }
     }
+}
+
+struct Moves {
+    in_place: bool,
+    /// Some run moves to the left.
+    left: bool,
 }
 
 impl Piece {
