@@ -8,10 +8,13 @@
     reason = "a test's helpers; its figures are what it is about"
 )]
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
+use allocation_counter::AllocationInfo;
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -65,9 +68,35 @@ fn a_project_by_resource_or_by_record_allocates_nothing_for_a_record() {
     }
 }
 
+/// One after another, so that no request lies in a buffer with the next one.
+#[test]
+fn a_request_of_many_resources_is_edited_where_it_lies() {
+    let one = request(Signal::Logs, 100);
+    // In one frame, and in several, which are copied together.
+    for size in [800_000, 2_000_000] {
+        let many = Bytes::from(one.repeat(size / one.len()));
+        assert_edited_in_place(&many);
+    }
+}
+
+#[track_caller]
+fn assert_edited_in_place(many: &Bytes) {
+    let bytes = |processor| measure(processor, Signal::Logs, many, false).bytes_total;
+    let pass = bytes("");
+    for edit in [
+        "resource: {attributes: [{key: team, value: shop, action: upsert}]}",
+        "project: {rules: [{value: p}]}",
+    ] {
+        let more = bytes(edit).saturating_sub(pass) / REQUESTS as u64;
+        println!("{edit}: {more} bytes more for a request of {}", many.len());
+        assert!(more < many.len() as u64 / 10, "{edit}: {more} bytes more for a request of {}", many.len());
+    }
+}
+
 #[track_caller]
 fn assert_per_request(processor: &str, signal: Signal) {
-    let (few, many) = (allocations(processor, signal, FEW), allocations(processor, signal, MANY));
+    let allocations = |records| measure(processor, signal, &request(signal, records), true).count_total;
+    let (few, many) = (allocations(FEW), allocations(MANY));
     let each = (many as f64 - few as f64) / (REQUESTS * (MANY - FEW)) as f64;
     let what =
         format!("{processor:?}, {}: {few} allocations with {FEW} records, {many} with {MANY}", signal.name());
@@ -76,8 +105,9 @@ fn assert_per_request(processor: &str, signal: Signal) {
     assert!(each < FOR_BYTES, "{what}");
 }
 
-/// Allocations of the collector for [`REQUESTS`] requests of so many records, from their first byte to their last answer.
-fn allocations(processor: &str, signal: Signal, records: usize) -> u64 {
+/// What the collector allocates for [`REQUESTS`] such requests, `at_once` or in turn, from their first byte to their last
+/// answer.
+fn measure(processor: &str, signal: Signal, request: &Bytes, at_once: bool) -> AllocationInfo {
     let sink = OtlpSink::grpc();
     let endpoint = format!("127.0.0.1:{}", free_port());
     let chain = processor.split(':').next().unwrap_or_default();
@@ -91,7 +121,7 @@ fn allocations(processor: &str, signal: Signal, records: usize) -> u64 {
     );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let running = runtime.block_on(start(&yaml));
-    let (first, again) = clients(&endpoint, signal, request(signal, records));
+    let (first, again) = clients(&endpoint, signal, request.clone(), at_once);
     runtime.block_on(first).unwrap();
     let counted = allocation_counter::measure(|| {
         let done = again();
@@ -99,7 +129,7 @@ fn allocations(processor: &str, signal: Signal, records: usize) -> u64 {
     });
     let report = runtime.block_on(running.stop(SOON));
     assert_eq!(report.undelivered, 0);
-    counted.count_total
+    counted
 }
 
 async fn start(yaml: &str) -> Running {
@@ -109,12 +139,12 @@ async fn start(yaml: &str) -> Running {
     Running::start(&plan, Host::new(Clock::system(), Arc::default(), Arc::default())).await.unwrap()
 }
 
-/// A thread that sends all requests at once, twice: at once, and when it is told to. Both ends come when all were
-/// delivered.
+/// A thread that sends all requests twice: now, and when it is told to. Both ends come when all were delivered.
 fn clients(
     endpoint: &str,
     signal: Signal,
     body: Bytes,
+    at_once: bool,
 ) -> (oneshot::Receiver<()>, impl FnOnce() -> oneshot::Receiver<()>) {
     let client = Arc::new(GrpcClient::new(Endpoint::parse(endpoint).unwrap(), ClientOptions::default()));
     let (warm, warmed) = oneshot::channel();
@@ -123,10 +153,10 @@ fn clients(
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            send(&client, signal, &body).await;
+            send(&client, signal, &body, at_once).await;
             warm.send(()).unwrap();
             gone.await.unwrap();
-            send(&client, signal, &body).await;
+            send(&client, signal, &body, at_once).await;
             done.send(()).unwrap();
         });
     });
@@ -136,18 +166,14 @@ fn clients(
     })
 }
 
-async fn send(client: &Arc<GrpcClient>, signal: Signal, body: &Bytes) {
-    let calls: Vec<_> = (0..REQUESTS)
-        .map(|_| {
-            let (client, body) = (client.clone(), body.clone());
-            tokio::spawn(async move {
-                client.unary(grpc_path(signal), &HeaderMap::new(), body.into(), None, Some(SOON)).await
-            })
-        })
-        .collect();
-    for call in calls {
-        assert_eq!(call.await.unwrap().unwrap().status.code, Code::Ok);
-    }
+async fn send(client: &Arc<GrpcClient>, signal: Signal, body: &Bytes, at_once: bool) {
+    let calls = (0..REQUESTS).map(|_| {
+        let (client, body) = (client.clone(), body.clone());
+        async move { client.unary(grpc_path(signal), &HeaderMap::new(), body.into(), None, Some(SOON)).await }
+    });
+    let calls = stream::iter(calls).buffered(if at_once { REQUESTS } else { 1 });
+    let all_ok = calls.all(|answer| ready(answer.unwrap().status.code == Code::Ok)).await;
+    assert!(all_ok);
 }
 
 /// Records of one resource, all of one tenant.

@@ -7,6 +7,8 @@ use bytes::{Bytes, BytesMut};
 pub const PREFIX: usize = 5;
 /// A message below this is copied, so that it does not pin the connection's read buffer.
 pub(crate) const COPY_BELOW: usize = 16 << 10;
+/// A copy has room for this part of itself besides, so that it can be edited where it is. Memory that is not used costs nothing.
+const EDITS: usize = 8;
 
 /// A message as it came over the wire.
 #[derive(Debug, PartialEq, Eq)]
@@ -83,7 +85,7 @@ impl Deframer {
                 self.message = Message::Slice(chunk);
             }
             Message::Missing => {
-                let mut copy = BytesMut::with_capacity(missing);
+                let mut copy = BytesMut::with_capacity(missing + missing / EDITS);
                 copy.extend_from_slice(&chunk);
                 self.message = Message::Copy(copy);
             }
